@@ -1,0 +1,1 @@
+"""Loopback venues that speak the real venues' protocols, and the embedded server."""
