@@ -1,1 +1,1 @@
-
+"""An enhanced message bus for unmodified NautilusTrader."""

@@ -1,1 +1,1 @@
-
+"""One reversible patch for each patched module of the host."""

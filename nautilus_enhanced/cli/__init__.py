@@ -1,1 +1,1 @@
-
+"""The nt-enhanced command."""

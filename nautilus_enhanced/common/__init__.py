@@ -1,1 +1,1 @@
-
+"""What components, actors and tools share."""

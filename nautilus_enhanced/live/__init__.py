@@ -1,1 +1,1 @@
-
+"""The dispatcher and the engines of an enhanced live node."""
