@@ -1,1 +1,72 @@
-"""The bus, for a trading node and for any other Python process."""
+"""
+The bus, for a trading node and for any other Python process.
+
+Nothing here imports NautilusTrader.
+"""
+
+from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus.contracts import Backing
+from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
+from nautilus_enhanced.infrastructure.messagebus.contracts import PriorityPolicy
+from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
+from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
+from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
+from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import TopicRule
+from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
+from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+
+
+__all__ = [
+    "Backing",
+    "BufferFullError",
+    "BufferSettings",
+    "BufferedMessageBusClient",
+    "ClientClosedError",
+    "ClientStatistics",
+    "Clock",
+    "ConfigurationError",
+    "ConnectionSettings",
+    "DispatchSettings",
+    "DurabilitySettings",
+    "EnhancedBusError",
+    "HealthFinding",
+    "HealthReport",
+    "HealthState",
+    "LaneSettings",
+    "LaneStatistics",
+    "LoginRefusedError",
+    "MessagePriority",
+    "MonitoringSettings",
+    "NotAcceptedError",
+    "OverflowPolicy",
+    "PriorityPolicy",
+    "PrioritySettings",
+    "ServerError",
+    "ServerUnreachableError",
+    "Statistics",
+    "StreamNaming",
+    "StreamSettings",
+    "TopicRule",
+    "WorkerSettings",
+]

@@ -1,0 +1,478 @@
+"""The client: publishes from any Python process, without NautilusTrader."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Literal
+
+import msgspec
+
+from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
+from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
+from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
+from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
+from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.lanes import PriorityBuffers
+from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
+
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+
+
+AckLevel = Literal["buffered", "accepted"]
+
+# The `encoding` field of an entry, in the words of the stock bus.
+_ENCODING_NAMES = {"json": "Json", "msgpack": "MsgPack"}
+_URGENT = (MessagePriority.CRITICAL.name, MessagePriority.HIGH.name)
+
+
+class BufferedMessageBusClient:
+    """
+    Publish messages to Redis Streams: buffered in four lanes, written by a thread of its own.
+
+    Order is kept within a lane and stream. While the server cannot be reached messages stay in
+    their lanes, within their bounds, and the writer keeps trying. Every method may be called
+    from any thread, the asynchronous ones from any event loop.
+
+    Parameters
+    ----------
+    url : str
+        The server's URL, such as ``redis://localhost:6379/0``.
+    naming : StreamNaming
+        How streams are named.
+    buffers : BufferSettings, optional
+        Bounds and intervals of the lanes.
+    priorities : PrioritySettings, optional
+        The table from topics to priorities.
+    streams : StreamSettings, optional
+        Bounds of a batch.
+    connection : ConnectionSettings, optional
+        Time limits; its `url` is not used.
+    encoding : {'json', 'msgpack'}, default 'json'
+        What the entries' ``encoding`` field says, and how objects are encoded.
+    autotrim_mins : int, optional
+        Minutes for which entries are kept; each stream is trimmed at most once a minute.
+    heartbeat_interval_secs : int, optional
+        Seconds between messages on the topic ``health:heartbeat``.
+    clock : Clock, optional
+        The clock.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        naming: StreamNaming,
+        buffers: BufferSettings | None = None,
+        priorities: PrioritySettings | None = None,
+        streams: StreamSettings | None = None,
+        connection: ConnectionSettings | None = None,
+        encoding: Literal["json", "msgpack"] = "json",
+        autotrim_mins: int | None = None,
+        heartbeat_interval_secs: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        priorities = priorities or PrioritySettings()
+        connection = connection or ConnectionSettings()
+        self._streams = streams or StreamSettings()
+        self._url = url
+        self._encode = msgspec.msgpack.encode if encoding == "msgpack" else msgspec.json.encode
+        self._settled = threading.Condition()
+        self._flush_waiters = 0
+        self._closed = False
+        self._writer = StreamWriter(
+            connect=lambda: ServerConnection(url, connection),
+            routes=RouteTable(naming, _ENCODING_NAMES[encoding]),
+            settings=self._streams,
+            trim=TrimSettings(max_age_ms=autotrim_mins and autotrim_mins * 60_000),
+            backoff=Backoff(
+                connection.reconnect_min_ms / 1_000, connection.reconnect_max_ms / 1_000
+            ),
+            clock=clock or SystemClock(),
+            on_settled=self._on_settled,
+            heartbeat_interval_ns=(
+                heartbeat_interval_secs and heartbeat_interval_secs * 1_000_000_000
+            ),
+        )
+        self._buffers = PriorityBuffers(
+            buffers or BufferSettings(),
+            TopicPriorities(
+                priorities.table(), MessagePriority[priorities.default.upper()]
+            ),
+            self._writer.on_put,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({redact_url(self._url)}, {len(self._buffers)} queued, "
+            f"{self._writer!r})"
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def start(self, wait_s: float = 1.0) -> bool:
+        """
+        Start the writer and wait for its first attempt to connect.
+
+        The calling thread becomes the one that publishes without taking a lock.
+
+        Parameters
+        ----------
+        wait_s : float, default 1.0
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether the server answered. If it did not, the writer keeps trying.
+
+        Raises
+        ------
+        LoginRefusedError
+            If the server refused user or password; the client is closed then.
+        ClientClosedError
+            If the client was closed before.
+        """
+        self._require_open()
+        if not self._writer.is_alive:
+            self._buffers.adopt()
+            self._writer.start(self._buffers)
+            # Messages of a program that ends without closing are sent all the same.
+            atexit.register(self.stop)
+        self._writer.wait_first_attempt(wait_s)
+        refused = self._writer.login_refused
+        if refused is not None:
+            self.stop(0.0)
+            raise refused
+        return self._writer.is_connected
+
+    def stop(self, timeout_s: float | None = None) -> None:
+        """
+        Send what is buffered, within a time limit, and end; calling it twice is harmless.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            Seconds to wait for the server to confirm (default ``streams.close_timeout_ms``).
+            What is not confirmed by then is counted as abandoned.
+        """
+        self._closed = True
+        atexit.unregister(self.stop)
+        self._writer.close(
+            self._streams.close_timeout_ms / 1_000 if timeout_s is None else timeout_s
+        )
+
+    async def connect(self, wait_s: float = 1.0) -> bool:
+        """Do what `start` does without blocking the event loop."""
+        return await asyncio.to_thread(self.start, wait_s)
+
+    async def close(self, timeout_s: float | None = None) -> None:
+        """Do what `stop` does without blocking the event loop."""
+        await asyncio.to_thread(self.stop, timeout_s)
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether the client was closed."""
+        return self._closed
+
+    # -- publishing ------------------------------------------------------------------------------
+
+    def offer(self, topic: str, payload: bytes) -> bool:
+        """
+        Take a serialized message; never blocks, never raises.
+
+        Returns
+        -------
+        bool
+            False if its lane was full and refused it, or the client is closed.
+        """
+        return not self._closed and self._buffers.publish(topic, payload)
+
+    def publish_nowait(
+        self,
+        topic: str,
+        message: Any,
+        *,
+        priority: MessagePriority | None = None,
+    ) -> None:
+        """
+        Buffer a message.
+
+        Parameters
+        ----------
+        topic : str
+            The topic.
+        message : Any
+            The serialized message as bytes, or an object that msgspec can encode.
+        priority : MessagePriority, optional
+            The lane to use instead of the topic's own.
+
+        Raises
+        ------
+        BufferFullError
+            If the lane is full and refuses.
+        ClientClosedError
+            If the client is closed.
+        """
+        self._put(topic, message, priority, None)
+
+    async def publish(
+        self,
+        topic: str,
+        message: Any,
+        *,
+        priority: MessagePriority | None = None,
+        ack: AckLevel = "buffered",
+    ) -> None:
+        """
+        Publish a message and wait for the acknowledgement asked for.
+
+        Cancelling stops the waiting; the message is sent all the same.
+
+        Parameters
+        ----------
+        topic : str
+            The topic.
+        message : Any
+            The serialized message as bytes, or an object that msgspec can encode.
+        priority : MessagePriority, optional
+            The lane to use instead of the topic's own.
+        ack : {'buffered', 'accepted'}, default 'buffered'
+            ``buffered`` returns once the message is in its lane, ``accepted`` once the server
+            has it in its stream.
+
+        Raises
+        ------
+        BufferFullError
+            If the lane is full and refuses.
+        ClientClosedError
+            If the client is closed.
+        NotAcceptedError
+            If ``accepted`` was asked for and the message will never reach the server.
+        """
+        if ack == "buffered":
+            self._put(topic, message, priority, None)
+            return
+        loop = asyncio.get_running_loop()
+        accepted: asyncio.Future[bool] = loop.create_future()
+
+        def settle(value: bool) -> None:  # noqa: FBT001 (a receipt takes one)
+            if not accepted.done():
+                accepted.set_result(value)
+
+        def receipt(value: bool) -> None:  # noqa: FBT001 (a receipt takes one)
+            # The event loop of a caller that went away may be closed.
+            try:
+                loop.call_soon_threadsafe(settle, value)
+            except RuntimeError:
+                pass
+
+        self._put(topic, message, priority, receipt)
+        if not await accepted:
+            raise NotAcceptedError(
+                f"the message on {topic!r} did not reach {redact_url(self._url)}: "
+                f"{self._writer.last_error or 'it was dropped or the client was closed'}",
+            )
+
+    def flush_blocking(self, timeout_s: float) -> bool:
+        """
+        Wait until the fate of everything published so far is known.
+
+        Parameters
+        ----------
+        timeout_s : float
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether it is; False if the time was up.
+        """
+        goals = [(lane, lane.published) for lane in self._buffers.lanes]
+        with self._settled:
+            self._flush_waiters += 1
+            try:
+                return self._settled.wait_for(
+                    lambda: all(lane.settled >= goal for lane, goal in goals),
+                    timeout_s,
+                )
+            finally:
+                self._flush_waiters -= 1
+
+    async def flush(self, timeout_s: float = 5.0) -> bool:
+        """Do what `flush_blocking` does without blocking the event loop."""
+        return await asyncio.to_thread(self.flush_blocking, timeout_s)
+
+    def _put(
+        self,
+        topic: str,
+        message: Any,
+        priority: MessagePriority | None,
+        receipt: Any,
+    ) -> None:
+        self._require_open()
+        payload = message if isinstance(message, bytes) else self._encode(message)
+        if not self._buffers.publish(topic, payload, priority, receipt):
+            raise BufferFullError(
+                f"the lane of {topic!r} is full: publish more slowly, or enlarge "
+                "`max_messages` or `max_bytes` of its lane",
+            )
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the client is closed: make a new one")
+
+    def _on_settled(self) -> None:
+        # Reading the number without the lock is enough: a waiter that comes later looks itself.
+        if self._flush_waiters:
+            with self._settled:
+                self._settled.notify_all()
+
+    # -- figures ---------------------------------------------------------------------------------
+
+    def statistics(self) -> ClientStatistics:
+        """Return the figures of the lanes and the writer."""
+        writer = self._writer
+        counts = writer.counts
+        return ClientStatistics(
+            connected=writer.is_connected,
+            lanes=tuple(lane.statistics() for lane in self._buffers.lanes),
+            in_flight=writer.in_flight,
+            batches=counts["batches"],
+            bytes_sent=writer.bytes_sent,
+            connects=counts["connects"],
+            connect_failures=counts["connect_failures"],
+            resent=counts["resent"],
+            found_after_reconnect=counts["found_after_reconnect"],
+            renumbered=counts["renumbered"],
+            second_writer=counts["second_writer"],
+            last_error=writer.last_error,
+        )
+
+    def health(self) -> HealthReport:
+        """Return how the client is, why, and what to do about it."""
+        return HealthReport(
+            component="publisher",
+            findings=tuple(
+                client_findings(
+                    self.statistics(),
+                    redact_url(self._url),
+                    running=self._writer.is_alive,
+                    closed=self._closed,
+                )
+            ),
+        )
+
+
+def client_findings(
+    figures: ClientStatistics,
+    server: str,
+    *,
+    running: bool,
+    closed: bool,
+) -> list[HealthFinding]:
+    """
+    Return what is not well with a client, given its figures.
+
+    Parameters
+    ----------
+    figures : ClientStatistics
+        The figures.
+    server : str
+        The server's URL without its password.
+    running : bool
+        Whether the writer's thread runs.
+    closed : bool
+        Whether the client was closed.
+    """
+    findings = []
+    if not running and not closed:
+        findings.append(
+            HealthFinding(
+                state=HealthState.UNHEALTHY,
+                reason="the writer does not run: nothing is published",
+                remedy="start the client; if it was started, report this as a bug",
+            )
+        )
+    elif not figures.connected and not closed:
+        waiting = sum(lane.queued for lane in figures.lanes) + figures.in_flight
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=(
+                    f"not connected to {server}, {waiting:,} messages wait: "
+                    f"{figures.last_error or 'no attempt has ended yet'}"
+                ),
+                remedy="start the server or mend the way to it; the writer keeps trying",
+            )
+        )
+    for lane in figures.lanes:
+        lost = lane.refused + lane.dropped + lane.rejected
+        if lost:
+            urgent = lane.priority in _URGENT
+            findings.append(
+                HealthFinding(
+                    state=HealthState.UNHEALTHY if urgent else HealthState.DEGRADED,
+                    reason=(
+                        f"{lost:,} {lane.priority} messages were not published since the start: "
+                        f"{lane.refused:,} refused and {lane.dropped:,} dropped by a full lane, "
+                        f"{lane.rejected:,} rejected by the server"
+                    ),
+                    remedy="enlarge the lane, or find out why the server is slow or refuses",
+                )
+            )
+        if lane.high_water_reached:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.DEGRADED,
+                    reason=f"the {lane.priority} lane is nearly full: {lane.queued:,} messages",
+                    remedy="enlarge the lane, or publish less",
+                )
+            )
+    if figures.second_writer:
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=(
+                    f"another process writes to the same streams "
+                    f"({figures.second_writer:,} entry IDs were taken)"
+                ),
+                remedy="give each node its own trader ID, or set `use_instance_id`",
+            )
+        )
+    return findings

@@ -1,0 +1,99 @@
+"""
+The error tree: one root, one branch for each cause.
+
+Each class says whose fault it is and what to do about it. Errors of redis-py, hiredis and the
+operating system never leave the package: they are translated in `connection.py`.
+"""
+
+from __future__ import annotations
+
+
+class EnhancedBusError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class ConfigurationError(EnhancedBusError, ValueError):
+    """
+    A setting is outside of what is allowed: the user's to mend.
+
+    Parameters
+    ----------
+    field : str
+        The full name of the field, such as ``buffers.normal.flush_interval_ms``.
+    value : object
+        The value it had.
+    allowed : str
+        What is allowed, as the end of the sentence "allowed: ...".
+    remedy : str, optional
+        What to do about it, when that does not follow from `allowed`.
+    """
+
+    def __init__(self, field: str, value: object, allowed: str, remedy: str = "") -> None:
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+        sentence = f"`{field}` was {value!r}, allowed: {allowed}"
+        super().__init__(f"{sentence}. {remedy}" if remedy else sentence)
+
+
+class HostError(EnhancedBusError):
+    """The installed NautilusTrader, or what is installed beside it, cannot carry a feature."""
+
+
+class UnsupportedVersionError(HostError):
+    """The NautilusTrader version was never tried: install one that is supported."""
+
+
+class PatchVerificationError(HostError):
+    """A module of NautilusTrader is not as the patch expects: report the version to us."""
+
+
+class MissingExtraError(HostError):
+    """
+    An optional dependency is not installed: install the named extra.
+
+    Parameters
+    ----------
+    extra : str
+        The extra of the ``nt-enhanced`` distribution that brings the dependency.
+    needed_for : str
+        What was asked for, as the subject of the sentence "... needs the extra".
+    """
+
+    def __init__(self, extra: str, needed_for: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{needed_for} needs the extra `{extra}`: run `pip install 'nt-enhanced[{extra}]'`",
+        )
+
+
+class ServerError(EnhancedBusError):
+    """The Redis or Valkey server, or the way to it."""
+
+
+class ServerUnreachableError(ServerError):
+    """No answer within the time limit, or the connection broke: retried by the writer."""
+
+
+class LoginRefusedError(ServerError):
+    """The server refused user or password: the user's to mend, an error in every mode."""
+
+
+class EmbeddedServerError(ServerError):
+    """The embedded server could not be started: the sentence says what stood in the way."""
+
+
+class PublishError(EnhancedBusError):
+    """A message was not taken, or its fate is not known."""
+
+
+class BufferFullError(PublishError):
+    """The lane of the message is full and its policy refuses: slow down, or enlarge the lane."""
+
+
+class ClientClosedError(PublishError):
+    """The client is closed: the caller's to mend."""
+
+
+class NotAcceptedError(PublishError):
+    """The server refused the message for good, or the client was closed before it was sent."""

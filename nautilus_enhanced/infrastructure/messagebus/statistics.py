@@ -1,0 +1,119 @@
+"""
+Figures about the parts of the bus, as frozen values.
+
+Every part that buffers, sends or dispatches has a ``statistics()`` that returns one of these.
+Metrics, health and the command line only read them. All counters count from the start of the
+part and never go down; gauges say so in their name or text.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Statistics(msgspec.Struct, frozen=True, kw_only=True):
+    """The base of all statistics: frozen, comparable, encodable as JSON by msgspec."""
+
+
+class LaneStatistics(Statistics, frozen=True, kw_only=True):
+    """
+    Figures of one lane between the publishing threads and the writer.
+
+    Attributes
+    ----------
+    priority : str
+        The name of the lane's `MessagePriority`.
+    published : int
+        Messages taken in, dropped ones included.
+    acknowledged : int
+        Messages that the server confirmed.
+    dropped : int
+        Messages that were taken in and then dropped by the overflow policy.
+    refused : int
+        Messages that were not taken in because the lane was full.
+    rejected : int
+        Messages that the server refused for good.
+    abandoned : int
+        Messages still unsent when the client was closed.
+    queued : int
+        Gauge: messages waiting now, those in flight not counted.
+    queued_bytes : int
+        Gauge: payload bytes waiting now.
+    high_water_reached : bool
+        Gauge: whether the lane is above its high-water mark and has not yet fallen below its
+        low-water mark.
+    """
+
+    priority: str
+    published: int
+    acknowledged: int
+    dropped: int
+    refused: int
+    rejected: int
+    abandoned: int
+    queued: int
+    queued_bytes: int
+    high_water_reached: bool
+
+
+class ClientStatistics(Statistics, frozen=True, kw_only=True):
+    """
+    Figures of a client and its writer.
+
+    Attributes
+    ----------
+    connected : bool
+        Gauge: whether the writer has a connection that answered.
+    lanes : tuple[LaneStatistics, ...]
+        One for each priority, most urgent first.
+    in_flight : int
+        Gauge: messages sent and not yet confirmed.
+    batches : int
+        Batches confirmed.
+    bytes_sent : int
+        Bytes written to the socket.
+    connects : int
+        Connections established, the first included.
+    connect_failures : int
+        Attempts to connect that failed.
+    resent : int
+        Messages sent again after a broken connection.
+    found_after_reconnect : int
+        Messages whose confirmation was lost and that turned out to be in their stream.
+    renumbered : int
+        Messages that the server refused once and that were sent again with a new entry ID.
+    second_writer : int
+        Times that an entry ID was refused because somebody else wrote to the stream.
+    last_error : str
+        The last error of the connection or the server, or an empty string.
+    """
+
+    connected: bool
+    lanes: tuple[LaneStatistics, ...]
+    in_flight: int
+    batches: int
+    bytes_sent: int
+    connects: int
+    connect_failures: int
+    resent: int
+    found_after_reconnect: int
+    renumbered: int
+    second_writer: int
+    last_error: str
+
+    @property
+    def published(self) -> int:
+        """Return the messages taken in by all lanes."""
+        return sum(lane.published for lane in self.lanes)
+
+    @property
+    def acknowledged(self) -> int:
+        """Return the messages of all lanes that the server confirmed."""
+        return sum(lane.acknowledged for lane in self.lanes)
+
+    @property
+    def lost(self) -> int:
+        """Return the messages that will never reach the server."""
+        return sum(
+            lane.dropped + lane.refused + lane.rejected + lane.abandoned for lane in self.lanes
+        )

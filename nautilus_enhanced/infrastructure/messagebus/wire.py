@@ -1,0 +1,185 @@
+r"""
+What a message looks like in Redis.
+
+Stream key: ``[trader-][{trader_id}:][{instance_id}:]{streams_prefix}[:{topic}]``, as the stock
+bus writes it. Fields of an entry, in this order: ``topic``, ``payload``, ``type``, ``encoding``.
+NautilusTrader 1.221 reads the first two by position and 1.231 all of them by name, so that both
+read this form. Commands are encoded here, once for each topic up to the payload, in RESP2:
+``*<items>\r\n`` and then ``$<length>\r\n<bytes>\r\n`` for each item
+(https://redis.io/docs/latest/develop/reference/protocol-spec/).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+
+FIELD_TOPIC: Final = b"topic"
+FIELD_PAYLOAD: Final = b"payload"
+FIELD_TYPE: Final = b"type"
+FIELD_ENCODING: Final = b"encoding"
+HEARTBEAT_TOPIC: Final = "health:heartbeat"
+MAX_ROUTES: Final = 65_536
+
+# XADD key id + four fields with their values.
+_XADD_ITEMS: Final = 3 + 2 * 4
+
+EntryId = tuple[int, int]
+
+
+class StreamNaming(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Name the streams as the stock bus does.
+
+    Attributes
+    ----------
+    trader_id, instance_id : str
+        The identifiers of the node, used as the flags say.
+    use_trader_prefix, use_trader_id, use_instance_id, stream_per_topic : bool
+        Which parts the key has.
+    streams_prefix : str
+        The part that every key has.
+    """
+
+    trader_id: str
+    instance_id: str = ""
+    use_trader_prefix: bool = True
+    use_trader_id: bool = True
+    use_instance_id: bool = False
+    streams_prefix: str = "stream"
+    stream_per_topic: bool = True
+
+    def key(self, topic: str) -> str:
+        """Return the key of the stream that carries `topic`."""
+        parts = []
+        if self.use_trader_id:
+            parts.append(f"{self.trader_id}:")
+        if self.use_instance_id:
+            parts.append(f"{self.instance_id}:")
+        prefix = "trader-" if self.use_trader_prefix else ""
+        suffix = f":{topic}" if self.stream_per_topic else ""
+        return f"{prefix}{''.join(parts)}{self.streams_prefix}{suffix}"
+
+
+def bulk(value: bytes) -> bytes:
+    """Return `value` as a RESP bulk string."""
+    return b"$%d\r\n%b\r\n" % (len(value), value)
+
+
+def command(*items: bytes) -> bytes:
+    """Return a command as a RESP array of bulk strings."""
+    return b"*%d\r\n%b" % (len(items), b"".join(map(bulk, items)))
+
+
+def format_entry_id(entry_id: EntryId) -> bytes:
+    """Return an entry ID as the server writes it."""
+    return b"%d-%d" % entry_id
+
+
+def parse_entry_id(raw: bytes) -> EntryId:
+    """Return the two numbers of an entry ID."""
+    milliseconds, _, sequence = raw.partition(b"-")
+    return int(milliseconds), int(sequence or 0)
+
+
+class Stream:
+    """
+    One stream of which this process is the writer: its key and its last entry ID.
+
+    Attributes
+    ----------
+    key : bytes
+        The key.
+    last_id : tuple[int, int] or None
+        The highest entry ID known to be used; None until the server was asked.
+    trimmed_at_ns : int
+        When the stream was last trimmed, by the monotonic clock.
+    """
+
+    __slots__ = ("key", "last_id", "trimmed_at_ns")
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.last_id: EntryId | None = None
+        self.trimmed_at_ns = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.key!r}, last_id={self.last_id})"
+
+    def next_id(self, now_ms: int) -> EntryId:
+        """
+        Return the next entry ID and remember it: never one that was used, whatever the clock.
+
+        Raises
+        ------
+        RuntimeError
+            If the server was not yet asked for the stream's last ID.
+        """
+        if self.last_id is None:
+            raise RuntimeError(f"last ID of {self.key!r} is not known")
+        last_ms, last_sequence = self.last_id
+        self.last_id = (now_ms, 0) if now_ms > last_ms else (last_ms, last_sequence + 1)
+        return self.last_id
+
+
+class Route:
+    """The stream of one topic and the parts of its command that do not change."""
+
+    __slots__ = ("head", "middle", "stream", "tail")
+
+    def __init__(self, stream: Stream, topic: str, encoding: str) -> None:
+        self.stream = stream
+        self.head = b"*%d\r\n%b%b" % (_XADD_ITEMS, bulk(b"XADD"), bulk(stream.key))
+        raw_topic = topic.encode("utf-8", "surrogateescape")
+        self.middle = bulk(FIELD_TOPIC) + bulk(raw_topic) + bulk(FIELD_PAYLOAD)
+        self.tail = bulk(FIELD_TYPE) + bulk(b"") + bulk(FIELD_ENCODING) + bulk(encoding.encode())
+
+    def xadd(self, entry_id: bytes, payload: bytes) -> bytes:
+        """Return the command that appends `payload` under `entry_id`."""
+        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b" % (
+            self.head,
+            len(entry_id),
+            entry_id,
+            self.middle,
+            len(payload),
+            payload,
+            self.tail,
+        )
+
+
+class RouteTable:
+    """
+    Find the route of a topic; remembers up to 65,536 topics.
+
+    Parameters
+    ----------
+    naming : StreamNaming
+        How streams are named.
+    encoding : str
+        What the entries' ``encoding`` field says.
+    """
+
+    def __init__(self, naming: StreamNaming, encoding: str) -> None:
+        self._naming = naming
+        self._encoding = encoding
+        self._routes: dict[str, Route] = {}
+        self._streams: dict[bytes, Stream] = {}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._routes)} topics, {len(self._streams)} streams)"
+
+    def route(self, topic: str) -> Route:
+        """Return the route of `topic`, the same stream for the same key."""
+        route = self._routes.get(topic)
+        if route is None:
+            if len(self._routes) >= MAX_ROUTES:
+                # A node that makes topics without end gets slower, not bigger. Forgetting a
+                # stream's last ID is harmless: the server is asked for it again.
+                self._routes.clear()
+                self._streams.clear()
+            key = self._naming.key(topic).encode("utf-8", "surrogateescape")
+            stream = self._streams.setdefault(key, Stream(key))
+            route = self._routes[topic] = Route(stream, topic, self._encoding)
+        return route
