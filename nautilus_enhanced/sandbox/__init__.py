@@ -1,1 +1,24 @@
 """Loopback venues that speak the real venues' protocols, and the embedded server."""
+
+from __future__ import annotations
+
+from nautilus_enhanced.sandbox.errors import VenueError
+from nautilus_enhanced.sandbox.generator import GeneratedMarket
+from nautilus_enhanced.sandbox.market import Instrument
+from nautilus_enhanced.sandbox.market import MarketSource
+from nautilus_enhanced.sandbox.market import Quote
+from nautilus_enhanced.sandbox.market import Trade
+from nautilus_enhanced.sandbox.recording import RecordedMarket
+from nautilus_enhanced.sandbox.recording import RecordingError
+
+
+__all__ = [
+    "GeneratedMarket",
+    "Instrument",
+    "MarketSource",
+    "Quote",
+    "RecordedMarket",
+    "RecordingError",
+    "Trade",
+    "VenueError",
+]

@@ -24,7 +24,7 @@ from nautilus_enhanced.sandbox.market import Trade
 
 NS_PER_S: Final = 1_000_000_000
 MAX_RATE: Final = 1_000_000
-MAX_BURST_SIZE: Final = 1_000_000
+MAX_BURST_SIZE: Final = 100_000
 MIN_INTERVAL_S: Final = 0.001
 MAX_SPREAD_TICKS: Final = 3
 MAX_SIZE_STEPS: Final = 200_000

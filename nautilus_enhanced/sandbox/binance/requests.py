@@ -1,0 +1,148 @@
+"""
+Translation from the requests of Binance spot: pure, no I/O.
+
+Parameters and error codes are those of the public Binance spot API documentation
+(https://developers.binance.com/docs/binance-spot-api-docs): "Trading endpoints", "Error codes"
+and "Filters".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from decimal import InvalidOperation
+from typing import Any
+from typing import Final
+
+from nautilus_enhanced.sandbox.orders import OrderKind
+from nautilus_enhanced.sandbox.orders import OrderRequest
+from nautilus_enhanced.sandbox.orders import RejectReason
+from nautilus_enhanced.sandbox.orders import Side
+from nautilus_enhanced.sandbox.orders import TimeInForce
+
+
+BAD_REQUEST: Final = 400
+UNAUTHORIZED: Final = 401
+NOT_FOUND: Final = 404
+
+ORDER_TYPES: Final = {
+    "LIMIT": OrderKind.LIMIT,
+    "LIMIT_MAKER": OrderKind.POST_ONLY,
+    "MARKET": OrderKind.MARKET,
+}
+_REJECTS: Final = {
+    RejectReason.TICK_SIZE: (-1013, "Filter failure: PRICE_FILTER"),
+    RejectReason.PRICE_RANGE: (-1013, "Filter failure: PRICE_FILTER"),
+    RejectReason.STEP_SIZE: (-1013, "Filter failure: LOT_SIZE"),
+    RejectReason.QUANTITY_RANGE: (-1013, "Filter failure: LOT_SIZE"),
+    RejectReason.MIN_NOTIONAL: (-1013, "Filter failure: NOTIONAL"),
+    RejectReason.TOO_MANY_ORDERS: (-1013, "Filter failure: MAX_NUM_ORDERS"),
+    RejectReason.NO_MARKET: (-1013, "Market is closed."),
+    RejectReason.INSUFFICIENT_BALANCE: (
+        -2010,
+        "Account has insufficient balance for requested action.",
+    ),
+    RejectReason.WOULD_CROSS: (-2010, "Order would immediately match and take."),
+    RejectReason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    RejectReason.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
+}
+
+
+class ApiError(Exception):
+    """
+    A request is answered with an error.
+
+    Parameters
+    ----------
+    code : int
+        Binance's error code.
+    msg : str
+        Binance's sentence.
+    status : int
+        The HTTP status.
+    """
+
+    def __init__(self, code: int, msg: str, status: int = BAD_REQUEST) -> None:
+        self.code = code
+        self.msg = msg
+        self.status = status
+        super().__init__(f"{code}: {msg}")
+
+    @classmethod
+    def rejected(cls, reason: RejectReason) -> ApiError:
+        """Return the error for an engine's refusal."""
+        return cls(*_REJECTS[reason])
+
+    def body(self) -> dict[str, Any]:
+        """Return the JSON body."""
+        return {"code": self.code, "msg": self.msg}
+
+
+def required(params: Mapping[str, str], name: str) -> str:
+    """Return a mandatory parameter, or raise `ApiError` -1102."""
+    value = params.get(name, "")
+    if not value:
+        raise ApiError(
+            -1102,
+            f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.",
+        )
+    return value
+
+
+def integer(params: Mapping[str, str], name: str, default: int | None = None) -> int | None:
+    """Return an optional whole number, or raise `ApiError` -1100."""
+    value = params.get(name, "")
+    if not value:
+        return default
+    if not value.lstrip("-").isdecimal():
+        raise ApiError(-1100, f"Illegal characters found in parameter '{name}'.")
+    return int(value)
+
+
+def decimal(params: Mapping[str, str], name: str) -> Decimal:
+    """Return a mandatory number, or raise `ApiError` -1102 or -1100."""
+    try:
+        number = Decimal(required(params, name))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ApiError(-1100, f"Illegal characters found in parameter '{name}'.")
+    return number
+
+
+def parse_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest:
+    """
+    Return the order that ``POST /api/v3/order`` asks for.
+
+    Parameters
+    ----------
+    params : Mapping[str, str]
+        The request's parameters.
+    client_order_id : str
+        Used when the client gave no ``newClientOrderId``.
+
+    Raises
+    ------
+    ApiError
+        If a parameter is missing, malformed, or asks for what this venue does not do: stop and
+        iceberg orders, and ``quoteOrderQty``.
+    """
+    side, kind = required(params, "side"), required(params, "type")
+    if side not in Side.__members__:
+        raise ApiError(-1117, "Invalid side.")
+    if kind not in ORDER_TYPES:
+        raise ApiError(-1116, "Invalid orderType.")
+    for name in ("quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta"):
+        if params.get(name):
+            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+    time_in_force = required(params, "timeInForce") if kind == "LIMIT" else "GTC"
+    if time_in_force not in TimeInForce.__members__:
+        raise ApiError(-1115, "Invalid timeInForce.")
+    return OrderRequest(
+        client_order_id=params.get("newClientOrderId") or client_order_id,
+        side=Side[side],
+        kind=ORDER_TYPES[kind],
+        quantity=decimal(params, "quantity"),
+        price=None if kind == "MARKET" else decimal(params, "price"),
+        time_in_force=TimeInForce[time_in_force],
+    )

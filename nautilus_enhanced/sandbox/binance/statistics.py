@@ -1,0 +1,65 @@
+"""Figures of the Binance spot venue, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+MAX_PUSHES: Final = 10_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OrderPush:
+    """
+    Hold when an order event was written to the first session that wanted it.
+
+    Attributes
+    ----------
+    execution_type : str
+        Binance's, such as ``NEW``, ``TRADE`` or ``CANCELED``.
+    trade_id : int
+        Of a fill, else -1.
+    monotonic_ns : int
+        `time.monotonic_ns` right before the write.
+    """
+
+    client_order_id: str
+    execution_type: str
+    trade_id: int
+    monotonic_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VenueStatistics:
+    """
+    Figures of a venue since it was made; frames to several sessions count several times.
+
+    Attributes
+    ----------
+    bursts : int
+        Times that two or more quotes were due at one instant.
+    connections : int
+        Gauge: websocket sessions that are open.
+    slow_readers : int
+        Sessions cut off because their send buffer was full.
+    pushes_dropped : int
+        Order pushes forgotten because more than `MAX_PUSHES` were kept.
+    market_running : bool
+        Gauge: whether market events are being sent.
+    """
+
+    quotes_sent: int
+    trades_sent: int
+    bursts: int
+    orders_received: int
+    orders_accepted: int
+    orders_rejected: int
+    fills: int
+    cancels: int
+    expired: int
+    connections: int
+    connections_total: int
+    slow_readers: int
+    pushes_dropped: int
+    market_running: bool
