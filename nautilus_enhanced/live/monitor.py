@@ -1,0 +1,122 @@
+"""Says in the node's log when the health of the bus changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+    from nautilus_enhanced.live.dispatcher import DispatcherStatistics
+    from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+
+
+def dispatcher_findings(figures: DispatcherStatistics) -> tuple[HealthFinding, ...]:
+    """Return what is not well with a dispatcher, given its figures."""
+    findings = []
+    for queue in figures.queues:
+        name = f"{queue.engine}.{queue.queue}"
+        if queue.refused:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.UNHEALTHY,
+                    reason=f"{name} refused {queue.refused:,} messages at its hard limit",
+                    remedy="make handlers faster, subscribe to less, or raise `qsize`",
+                )
+            )
+        if queue.queued > queue.capacity:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.DEGRADED,
+                    reason=f"{name} is over its capacity of {queue.capacity:,} messages",
+                    remedy="make handlers faster, subscribe to less, or raise `qsize`",
+                )
+            )
+    return tuple(findings)
+
+
+def worth_saying(before: HealthReport, now: HealthReport) -> tuple[HealthFinding, ...]:
+    """
+    Return the findings of `now` that should be logged, given the last report.
+
+    Numbers in a reason change all the time; what counts is whether a finding of that remedy and
+    state is new.
+    """
+    known = {(finding.state, finding.remedy) for finding in before.findings}
+    return tuple(f for f in now.findings if (f.state, f.remedy) not in known)
+
+
+class NodeMonitor:
+    """
+    Look at the bus's health in intervals and log its changes.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The node's event loop.
+    log : Logger
+        The node's logger.
+    client : BufferedMessageBusClient, optional
+        The publisher, if there is one.
+    dispatcher : PriorityDispatcher, optional
+        The dispatcher, if there is one.
+    interval_s : float
+        Seconds between looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        log: Any,
+        client: BufferedMessageBusClient | None,
+        dispatcher: PriorityDispatcher | None,
+        interval_s: float,
+    ) -> None:
+        self._loop = loop
+        self._log = log
+        self._client = client
+        self._dispatcher = dispatcher
+        self._interval_s = interval_s
+        self._last = HealthReport(component="bus")
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Look from now on."""
+        self._timer = self._loop.call_later(self._interval_s, self._look)
+
+    def stop(self) -> None:
+        """Look no more; calling it twice is harmless."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def report(self) -> HealthReport:
+        """Return how publisher and dispatcher are, together."""
+        report = HealthReport(component="bus")
+        if self._client is not None:
+            report = report.merged(self._client.health())
+        if self._dispatcher is not None:
+            findings = dispatcher_findings(self._dispatcher.statistics())
+            report = report.merged(HealthReport(component="dispatcher", findings=findings))
+        return report
+
+    def _look(self) -> None:
+        report = self.report()
+        for finding in worth_saying(self._last, report):
+            message = f"{finding.state.value}: {finding.reason} - {finding.remedy}"
+            if finding.state is HealthState.UNHEALTHY:
+                self._log.error(message)
+            else:
+                self._log.warning(message)
+        if self._last.findings and not report.findings:
+            self._log.info("healthy again")
+        self._last = report
+        self.start()

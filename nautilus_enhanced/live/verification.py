@@ -1,0 +1,59 @@
+"""What the subclasses of the live engines rely on, checked before they are used."""
+
+from __future__ import annotations
+
+from typing import Any
+from typing import Final
+
+
+# Engine, the coroutine that serves a queue, and the handler that it must call: if a version
+# hands its messages to another method, ours must too.
+ENGINE_QUEUES: Final = (
+    ("data_engine", "LiveDataEngine", "_run_cmd_queue", "_execute_command"),
+    ("data_engine", "LiveDataEngine", "_run_req_queue", "_handle_request"),
+    ("data_engine", "LiveDataEngine", "_run_res_queue", "_handle_response"),
+    ("data_engine", "LiveDataEngine", "_run_data_queue", "_handle_data"),
+    ("risk_engine", "LiveRiskEngine", "_run_cmd_queue", "_execute_command"),
+    ("risk_engine", "LiveRiskEngine", "_run_evt_queue", "_handle_event"),
+    ("execution_engine", "LiveExecutionEngine", "_run_cmd_queue", "_execute_command"),
+    ("execution_engine", "LiveExecutionEngine", "_run_evt_queue", "_handle_event_with_tracking"),
+)
+ENGINE_METHODS: Final = ("_handle_queue_exception", "_on_stop", "kill")
+ENQUEUING: Final = {
+    "LiveDataEngine": ("execute", "request", "response", "process"),
+    "LiveRiskEngine": ("execute", "process"),
+    "LiveExecutionEngine": ("execute", "process"),
+}
+
+
+def engine_problems(classes: dict[str, Any]) -> tuple[str, ...]:
+    """
+    Return what is not as expected in the live engines, as sentences.
+
+    Parameters
+    ----------
+    classes : dict[str, type]
+        The three engine classes by name.
+    """
+    problems = []
+    for _, name, serve, handler in ENGINE_QUEUES:
+        code = _code(classes.get(name), serve)
+        if code is None:
+            problems.append(f"{name}.{serve} is missing")
+        elif handler not in code.co_names:
+            problems.append(f"{name}.{serve} does not call {handler}")
+    for name, methods in ENQUEUING.items():
+        for method in methods:
+            code = _code(classes.get(name), method)
+            if code is None or "enqueue" not in code.co_names:
+                problems.append(f"{name}.{method} does not use an enqueuer")
+        problems.extend(
+            f"{name}.{method} is missing"
+            for method in ENGINE_METHODS
+            if _code(classes.get(name), method) is None
+        )
+    return tuple(problems)
+
+
+def _code(owner: Any, name: str) -> Any:
+    return getattr(getattr(owner, name, None), "__code__", None)

