@@ -119,6 +119,7 @@ class PriorityDispatcher:
         self._trader_has_started: Callable[[], bool] | None = None
         self._queues: list[EngineQueue] = []
         self._scheduled = False
+        self._in_startup = False
         self._loop_ident: int | None = None
         self._slices = 0
         self._longest_slice_ns = 0
@@ -139,7 +140,7 @@ class PriorityDispatcher:
     def watch_trader(self, trader_has_started: Callable[[], bool]) -> None:
         """Serve in order of arrival until `trader_has_started` says so."""
         self._trader_has_started = trader_has_started
-        self._core.begin_startup()
+        self._begin_startup()
 
     def register(self, queue: EngineQueue) -> None:
         """Add a queue to the statistics."""
@@ -158,6 +159,8 @@ class PriorityDispatcher:
         RuntimeError
             If the event loop is closed; the message stays queued.
         """
+        if self._in_startup and self._startup_is_over():
+            self._end_startup()
         self._core.post(route, message)
         if not self._scheduled:
             self._schedule()
@@ -166,7 +169,7 @@ class PriorityDispatcher:
         """Serve these routes from now on; if no queue was open, a new start begins."""
         starting = not any(queue.is_open for queue in self._queues)
         if starting and self._trader_has_started is not None and not self._trader_has_started():
-            self._core.begin_startup()
+            self._begin_startup()
         for route in routes:
             route.is_open = True
         self._core.release_held()
@@ -184,6 +187,18 @@ class PriorityDispatcher:
             queues=tuple(queue.statistics() for queue in self._queues),
         )
 
+    def _begin_startup(self) -> None:
+        self._core.begin_startup()
+        self._in_startup = True
+
+    def _startup_is_over(self) -> bool:
+        return self._trader_has_started is None or self._trader_has_started()
+
+    def _end_startup(self) -> None:
+        # Two threads that come here at once both do the same.
+        self._core.end_startup()
+        self._in_startup = False
+
     def _schedule(self) -> None:
         self._scheduled = True
         try:
@@ -198,8 +213,8 @@ class PriorityDispatcher:
     def _drain(self) -> None:
         self._loop_ident = get_ident()
         core = self._core
-        if core.in_startup and self._trader_has_started is not None and self._trader_has_started():
-            core.end_startup()
+        if self._in_startup and self._startup_is_over():
+            self._end_startup()
         begin_ns = self._clock_ns()
         try:
             core.serve(self._slice_ns)

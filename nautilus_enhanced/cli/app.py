@@ -1,0 +1,73 @@
+"""The command line: commands, help and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from nautilus_enhanced import __version__
+from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
+
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+# Name of a command, its module and its one-line help: a command is imported when it is run.
+COMMANDS: Final = {
+    "demo": (
+        "nautilus_enhanced.cli.demo.command",
+        "Watch a live node trade over the enhanced bus, on this machine alone.",
+    ),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)
+        """Return the names of the commands."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's)
+        """Import and return a command; None if there is no such."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(entry[0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="nt-enhanced")
+def cli() -> None:
+    """
+    The enhanced message bus for NautilusTrader.
+
+    \b
+    Exit codes: 0 success, 1 the check failed, 2 bad input or trouble at start,
+    130 interrupted.
+    """
+
+
+def run() -> None:
+    """Run the command line; a user's mistake gets a sentence, never a traceback."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_BAD_INPUT
+    except (EnhancedBusError, ValueError) as error:
+        click.echo(f"Error: {error}", err=True)
+        code = EXIT_BAD_INPUT
+    sys.exit(code or 0)

@@ -1,0 +1,279 @@
+"""One run of the demo: starts the processes, follows them, and gathers what they found."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+import msgspec
+import redis
+
+from nautilus_enhanced.cli.demo.messages import BusName
+from nautilus_enhanced.cli.demo.messages import ConsumerProgress
+from nautilus_enhanced.cli.demo.messages import ConsumerRequest
+from nautilus_enhanced.cli.demo.messages import ConsumerResult
+from nautilus_enhanced.cli.demo.messages import NodeProgress
+from nautilus_enhanced.cli.demo.messages import NodeRequest
+from nautilus_enhanced.cli.demo.messages import NodeResult
+from nautilus_enhanced.cli.demo.messages import VenueUrls
+from nautilus_enhanced.cli.demo.messages import compare
+from nautilus_enhanced.cli.demo.messages import from_line
+from nautilus_enhanced.cli.demo.messages import read_tally
+from nautilus_enhanced.cli.demo.processes import Child
+from nautilus_enhanced.cli.demo.processes import Family
+from nautilus_enhanced.cli.demo.report import BusReport
+from nautilus_enhanced.cli.demo.report import judge
+from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
+from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.sandbox.embedded import EmbeddedServer
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+VENUE_START_TIMEOUT_S: Final = 20.0
+# On top of the seconds asked for: imports, connecting, reconciliation, flushing, reading.
+GRACE_S: Final = 90.0
+HTTP_TIMEOUT_S: Final = 10.0
+
+
+class DemoTroubleError(EnhancedBusError):
+    """The demo could not be run: the sentence says what stood in the way."""
+
+
+class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What to run.
+
+    Attributes
+    ----------
+    seconds : float
+        For how long the strategy trades.
+    redis_url : str, optional
+        The server to use; without it an embedded one is started.
+    replay : str, optional
+        A recording to replay instead of the generated market.
+    speed : float
+        How many times faster to replay.
+    venue_port : int
+        The port of the loopback venue, 0 for any.
+    seed : int
+        Selects the course of the generated market.
+    burst_size : int
+        Quotes in each burst of the generated market, one burst a second.
+    """
+
+    seconds: float
+    redis_url: str | None = None
+    replay: str | None = None
+    speed: float = 1.0
+    venue_port: int = 0
+    seed: int = 1
+    burst_size: int = 1_000
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """What is known so far; shown while the demo runs."""
+
+    bus: BusName
+    seconds: float
+    step: str = "starting"
+    elapsed_s: float = 0.0
+    node: NodeProgress | None = None
+    consumed: int = 0
+
+
+def run_bus(
+    bus: BusName,
+    settings: DemoSettings,
+    on_progress: Callable[[Progress], None],
+) -> BusReport:
+    """
+    Run venue, server, node and consumer on one bus, and return what came of it.
+
+    Raises
+    ------
+    DemoTroubleError
+        If a process could not be started or ended early.
+    MissingExtraError, EmbeddedServerError
+        If the embedded server could not be started.
+    """
+    with tempfile.TemporaryDirectory(prefix="nt-enhanced-demo-") as folder, Family(
+        Path(folder)
+    ) as family:
+        return _Run(bus, settings, on_progress, Path(folder), family).run()
+
+
+class _Run:
+    """The state of one run."""
+
+    def __init__(
+        self,
+        bus: BusName,
+        settings: DemoSettings,
+        on_progress: Callable[[Progress], None],
+        folder: Path,
+        family: Family,
+    ) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._on_progress = on_progress
+        self._folder = folder
+        self._family = family
+        self._progress = Progress(bus=bus, seconds=settings.seconds)
+        # A name of its own, so that a shared server's other streams are left alone.
+        self._trader_id = f"DEMO-{secrets.token_hex(3).upper()}"
+
+    def run(self) -> BusReport:
+        with _server(self._settings.redis_url) as url:
+            self._say("starting the venue")
+            venue = self._start_venue()
+            self._say("starting the node")
+            consumer = self._family.start(
+                "consumer",
+                "nautilus_enhanced.cli.demo.consumer",
+                _json(
+                    ConsumerRequest(
+                        trader_id=self._trader_id,
+                        server_url=url,
+                        tally_path=str(self._folder / "consumed.json"),
+                    )
+                ),
+            )
+            node = self._family.start(
+                "node",
+                "nautilus_enhanced.cli.demo.node",
+                _json(
+                    NodeRequest(
+                        bus=self._bus,
+                        trader_id=self._trader_id,
+                        server_url=url,
+                        venue=venue,
+                        seconds=self._settings.seconds,
+                        witness_path=str(self._folder / "published.json"),
+                        log_dir=str(self._folder),
+                    )
+                ),
+            )
+            node_result = self._follow(node, NodeResult)
+            self._say("reading the streams to their end")
+            consumer.ask_to_finish()
+            consumer_result = self._follow(consumer, ConsumerResult)
+            pushes = _get_json(f"{venue.http_url}/loopback/pushes")
+            statistics = _get_json(f"{venue.http_url}/loopback/statistics")
+            if self._settings.redis_url is not None:
+                _remove_streams(url, self._trader_id)
+            return judge(
+                bus=self._bus,
+                server="embedded" if self._settings.redis_url is None else redact_url(url),
+                seconds=self._settings.seconds,
+                node=node_result,
+                consumer=consumer_result,
+                comparison=compare(
+                    read_tally(self._folder / "published.json"),
+                    read_tally(self._folder / "consumed.json"),
+                ),
+                pushes=pushes["pushes"] if isinstance(pushes, dict) else pushes,
+                bursts=statistics["bursts"],
+            )
+
+    def _say(self, step: str) -> None:
+        self._progress.step = step
+        self._on_progress(self._progress)
+
+    def _start_venue(self) -> VenueUrls:
+        settings = self._settings
+        arguments = ["--exit-with-stdin", "--port", str(settings.venue_port)]
+        if settings.replay is not None:
+            arguments += ["--replay", settings.replay, "--speed", str(settings.speed)]
+        else:
+            arguments += ["--seed", str(settings.seed), "--quotes-per-s", "200"]
+            arguments += ["--trades-per-s", "20", "--burst-size", str(settings.burst_size)]
+        venue = self._family.start("venue", "nautilus_enhanced.sandbox.binance", *arguments)
+        deadline = time.monotonic() + VENUE_START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            line = self._family.next_line(0.5)
+            if line is None:
+                continue
+            if line.text is None:
+                raise DemoTroubleError(venue.errors() or "the loopback venue did not start")
+            if line.text.startswith("{"):
+                return msgspec.json.decode(line.text, type=VenueUrls)
+        raise DemoTroubleError(
+            f"the loopback venue did not start within {VENUE_START_TIMEOUT_S:.0f} s",
+        )
+
+    def _follow(self, child: Child, result: type[Any]) -> Any:
+        """Show progress until `child` has sent its result."""
+        deadline = time.monotonic() + self._settings.seconds + GRACE_S
+        answer: Any = None
+        while time.monotonic() < deadline:
+            line = self._family.next_line(0.5)
+            if line is None:
+                continue
+            if line.text is None:
+                if line.child is child and answer is not None:
+                    return answer
+                raise DemoTroubleError(_ending(line.child))
+            message = from_line(line.text)
+            if isinstance(message, result):
+                # The child still has to end by itself: what it left undone would show there.
+                answer = message
+            elif isinstance(message, NodeProgress):
+                self._progress.node = message
+                self._progress.elapsed_s = message.elapsed_s
+                self._say("trading")
+            elif isinstance(message, ConsumerProgress):
+                self._progress.consumed = message.consumed
+                self._say(self._progress.step)
+        raise DemoTroubleError(f"the {child.name} process did not finish in time")
+
+
+@contextlib.contextmanager
+def _server(redis_url: str | None) -> Any:
+    """Give the URL of a server that answers: the user's, or an embedded one."""
+    if redis_url is None:
+        with EmbeddedServer() as server:
+            yield server.url
+        return
+    try:
+        client = redis.Redis.from_url(redis_url, socket_timeout=3.0, socket_connect_timeout=3.0)
+        client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise DemoTroubleError(
+            f"`--redis-url` {redact_url(redis_url)} does not answer: {error}. Start the server, "
+            "or leave the option out for an embedded one",
+        ) from error
+    yield redis_url
+
+
+def _remove_streams(url: str, trader_id: str) -> None:
+    """Remove the run's own streams from a server that is not ours."""
+    client = redis.Redis.from_url(url)
+    for key in client.scan_iter(match=f"trader-{trader_id}:*", count=1_000):
+        client.unlink(key)
+
+
+def _json(request: msgspec.Struct) -> str:
+    return msgspec.json.encode(request).decode()
+
+
+def _get_json(url: str) -> Any:
+    with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as response:  # noqa: S310 (our venue)
+        return json.load(response)
+
+
+def _ending(child: Child) -> str:
+    """Say how a child ended that should not have."""
+    last = [line for line in child.errors().splitlines() if line.strip()][-1:]
+    code = child.process.returncode
+    return f"the {child.name} process ended early (exit code {code}): {''.join(last) or 'no word'}"
