@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
@@ -18,9 +20,9 @@ from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.findings import client_findings
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.lanes import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.lanes import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
@@ -28,6 +30,7 @@ from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
 from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
@@ -46,7 +49,6 @@ AckLevel = Literal["buffered", "accepted"]
 
 # The `encoding` field of an entry, in the words of the stock bus.
 _ENCODING_NAMES = {"json": "Json", "msgpack": "MsgPack"}
-_URGENT = (MessagePriority.CRITICAL.name, MessagePriority.HIGH.name)
 
 
 class BufferedMessageBusClient:
@@ -55,7 +57,8 @@ class BufferedMessageBusClient:
 
     Order is kept within a lane and stream. While the server cannot be reached messages stay in
     their lanes, within their bounds, and the writer keeps trying. Every method may be called
-    from any thread, the asynchronous ones from any event loop.
+    from any thread, the asynchronous ones from any event loop. A process that was forked
+    publishes nothing: make a client of its own there.
 
     Parameters
     ----------
@@ -79,6 +82,11 @@ class BufferedMessageBusClient:
         Seconds between messages on the topic ``health:heartbeat``.
     clock : Clock, optional
         The clock.
+
+    Raises
+    ------
+    ConfigurationError
+        If the URL or another parameter is outside of what is allowed.
     """
 
     def __init__(
@@ -99,10 +107,14 @@ class BufferedMessageBusClient:
         connection = connection or ConnectionSettings()
         self._streams = streams or StreamSettings()
         self._url = url
+        # A mistake in the URL is an error here, not one in the thread at each attempt.
+        ServerConnection(url, connection)
+        check_choice("encoding", encoding, _ENCODING_NAMES)
         self._encode = msgspec.msgpack.encode if encoding == "msgpack" else msgspec.json.encode
         self._settled = threading.Condition()
         self._flush_waiters = 0
         self._closed = False
+        self._pid = os.getpid()
         self._writer = StreamWriter(
             connect=lambda: ServerConnection(url, connection),
             routes=RouteTable(naming, _ENCODING_NAMES[encoding]),
@@ -119,9 +131,7 @@ class BufferedMessageBusClient:
         )
         self._buffers = PriorityBuffers(
             buffers or BufferSettings(),
-            TopicPriorities(
-                priorities.table(), MessagePriority[priorities.default.upper()]
-            ),
+            TopicPriorities(priorities.table(), MessagePriority[priorities.default.upper()]),
             self._writer.on_put,
         )
 
@@ -168,12 +178,18 @@ class BufferedMessageBusClient:
         ClientClosedError
             If the client was closed before.
         """
+        self._launch()
+        return self._wait_first_attempt(wait_s)
+
+    def _launch(self) -> None:
         self._require_open()
         if not self._writer.is_alive:
             self._buffers.adopt()
             self._writer.start(self._buffers)
             # Messages of a program that ends without closing are sent all the same.
             atexit.register(self.stop)
+
+    def _wait_first_attempt(self, wait_s: float) -> bool:
         self._writer.wait_first_attempt(wait_s)
         refused = self._writer.login_refused
         if refused is not None:
@@ -193,17 +209,28 @@ class BufferedMessageBusClient:
         """
         self._closed = True
         atexit.unregister(self.stop)
+        if os.getpid() != self._pid:
+            # The thread, the connection and the messages are those of the process that forked.
+            return
         self._writer.close(
             self._streams.close_timeout_ms / 1_000 if timeout_s is None else timeout_s
         )
+        self._writer.sweep(self._buffers)
 
     async def connect(self, wait_s: float = 1.0) -> bool:
         """Do what `start` does without blocking the event loop."""
-        return await asyncio.to_thread(self.start, wait_s)
+        # Here and not in the other thread: the caller's is the one that publishes.
+        self._launch()
+        return await asyncio.to_thread(self._wait_first_attempt, wait_s)
 
     async def close(self, timeout_s: float | None = None) -> None:
         """Do what `stop` does without blocking the event loop."""
         await asyncio.to_thread(self.stop, timeout_s)
+
+    @property
+    def url(self) -> str:
+        """Return the server's URL, its password included."""
+        return self._url
 
     @property
     def is_closed(self) -> bool:
@@ -221,7 +248,13 @@ class BufferedMessageBusClient:
         bool
             False if its lane was full and refused it, or the client is closed.
         """
-        return not self._closed and self._buffers.publish(topic, payload)
+        if self._closed:
+            return False
+        taken = self._buffers.publish(topic, payload)
+        if self._closed:
+            # Closed meanwhile: the writer may have taken its last look before.
+            self._writer.sweep(self._buffers)
+        return taken
 
     def publish_nowait(
         self,
@@ -291,16 +324,14 @@ class BufferedMessageBusClient:
         loop = asyncio.get_running_loop()
         accepted: asyncio.Future[bool] = loop.create_future()
 
-        def settle(value: bool) -> None:  # noqa: FBT001 (a receipt takes one)
+        def settle(value: bool) -> None:
             if not accepted.done():
                 accepted.set_result(value)
 
-        def receipt(value: bool) -> None:  # noqa: FBT001 (a receipt takes one)
+        def receipt(value: bool) -> None:
             # The event loop of a caller that went away may be closed.
-            try:
+            with suppress(RuntimeError):
                 loop.call_soon_threadsafe(settle, value)
-            except RuntimeError:
-                pass
 
         self._put(topic, message, priority, receipt)
         if not await accepted:
@@ -323,12 +354,12 @@ class BufferedMessageBusClient:
         bool
             Whether it is; False if the time was up.
         """
-        goals = [(lane, lane.published) for lane in self._buffers.lanes]
+        goals = [FlushGoal(lane) for lane in self._buffers.lanes]
         with self._settled:
             self._flush_waiters += 1
             try:
                 return self._settled.wait_for(
-                    lambda: all(lane.settled >= goal for lane, goal in goals),
+                    lambda: all(goal.is_reached for goal in goals),
                     timeout_s,
                 )
             finally:
@@ -346,8 +377,15 @@ class BufferedMessageBusClient:
         receipt: Any,
     ) -> None:
         self._require_open()
-        payload = message if isinstance(message, bytes) else self._encode(message)
-        if not self._buffers.publish(topic, payload, priority, receipt):
+        payload = (
+            bytes(message)
+            if isinstance(message, bytes | bytearray | memoryview)
+            else self._encode(message)
+        )
+        taken = self._buffers.publish(topic, payload, priority, receipt)
+        if self._closed:
+            self._writer.sweep(self._buffers)
+        if not taken:
             raise BufferFullError(
                 f"the lane of {topic!r} is full: publish more slowly, or enlarge "
                 "`max_messages` or `max_bytes` of its lane",
@@ -382,6 +420,8 @@ class BufferedMessageBusClient:
             renumbered=counts["renumbered"],
             second_writer=counts["second_writer"],
             last_error=writer.last_error,
+            retrying_ms=writer.retrying_ms,
+            crash=writer.crash,
         )
 
     def health(self) -> HealthReport:
@@ -397,82 +437,3 @@ class BufferedMessageBusClient:
                 )
             ),
         )
-
-
-def client_findings(
-    figures: ClientStatistics,
-    server: str,
-    *,
-    running: bool,
-    closed: bool,
-) -> list[HealthFinding]:
-    """
-    Return what is not well with a client, given its figures.
-
-    Parameters
-    ----------
-    figures : ClientStatistics
-        The figures.
-    server : str
-        The server's URL without its password.
-    running : bool
-        Whether the writer's thread runs.
-    closed : bool
-        Whether the client was closed.
-    """
-    findings = []
-    if not running and not closed:
-        findings.append(
-            HealthFinding(
-                state=HealthState.UNHEALTHY,
-                reason="the writer does not run: nothing is published",
-                remedy="start the client; if it was started, report this as a bug",
-            )
-        )
-    elif not figures.connected and not closed:
-        waiting = sum(lane.queued for lane in figures.lanes) + figures.in_flight
-        findings.append(
-            HealthFinding(
-                state=HealthState.DEGRADED,
-                reason=(
-                    f"not connected to {server}, {waiting:,} messages wait: "
-                    f"{figures.last_error or 'no attempt has ended yet'}"
-                ),
-                remedy="start the server or mend the way to it; the writer keeps trying",
-            )
-        )
-    for lane in figures.lanes:
-        lost = lane.refused + lane.dropped + lane.rejected
-        if lost:
-            urgent = lane.priority in _URGENT
-            findings.append(
-                HealthFinding(
-                    state=HealthState.UNHEALTHY if urgent else HealthState.DEGRADED,
-                    reason=(
-                        f"{lost:,} {lane.priority} messages were not published since the start: "
-                        f"{lane.refused:,} refused and {lane.dropped:,} dropped by a full lane, "
-                        f"{lane.rejected:,} rejected by the server"
-                    ),
-                    remedy="enlarge the lane, or find out why the server is slow or refuses",
-                )
-            )
-        if lane.high_water_reached:
-            findings.append(
-                HealthFinding(
-                    state=HealthState.DEGRADED,
-                    reason=f"the {lane.priority} lane is nearly full: {lane.queued:,} messages",
-                    remedy="enlarge the lane, or publish less",
-                )
-            )
-    if figures.second_writer:
-        findings.append(
-            HealthFinding(
-                state=HealthState.DEGRADED,
-                reason=(
-                    f"another process writes to the same streams "
-                    f"({figures.second_writer:,} entry IDs were taken)"
-                ),
-                remedy="give each node its own trader ID, or set `use_instance_id`",
-            )
-        )
-    return findings

@@ -20,6 +20,7 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
 from nautilus_enhanced.infrastructure.messagebus.lanes import Receipt
 from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
@@ -171,14 +172,12 @@ class Batch:
                 receipt(accepted)
 
     def _move(self, index: int, other: Batch) -> None:
-        other.add(
-            self.routes[index], self.payloads[index], self.lanes[index], self.receipts[index]
-        )
+        other.add(self.routes[index], self.payloads[index], self.lanes[index], self.receipts[index])
 
     def unknown_streams(self) -> list[Stream]:
         """Return the streams whose last ID must be asked for before numbering."""
-        streams = {route.stream.key: route.stream for route in self.routes}
-        return [stream for stream in streams.values() if stream.last_id is None]
+        streams = dict.fromkeys(route.stream for route in self.routes)
+        return [stream for stream in streams if stream.last_id is None]
 
     def number(self, now_ms: int) -> None:
         """Give each message an entry ID, unless they have theirs already."""
@@ -189,9 +188,7 @@ class Batch:
         """Return the commands and how many answers they get."""
         commands = [
             route.xadd(b"%d-%d" % entry_id, payload)
-            for route, entry_id, payload in zip(
-                self.routes, self.ids, self.payloads, strict=True
-            )
+            for route, entry_id, payload in zip(self.routes, self.ids, self.payloads, strict=True)
         ]
         if len(commands) == 1:
             return commands[0], 1
@@ -220,19 +217,20 @@ class Batch:
                 self.routes[index].stream.last_id = None
         return accepted, again, never
 
-    def without(self, found: dict[bytes, set[EntryId]]) -> tuple[Batch, Batch]:
+    def without(self, found: dict[bytes, dict[EntryId, bytes]]) -> tuple[Batch, Batch]:
         """
         Return what is in the streams and what must be sent again, IDs kept.
 
         Parameters
         ----------
-        found : dict[bytes, set[tuple[int, int]]]
-            The IDs that the server has, for each stream key.
+        found : dict[bytes, dict[tuple[int, int], bytes]]
+            What the server has, for each stream key: payloads by ID. An ID under which another
+            writer put something else is not ours.
         """
         present, missing = Batch(), Batch()
         for index, entry_id in enumerate(self.ids):
-            key = self.routes[index].stream.key
-            part = present if entry_id in found.get(key, ()) else missing
+            entries = found.get(self.routes[index].stream.key, {})
+            part = present if entries.get(entry_id) == self.payloads[index] else missing
             self._move(index, part)
             part.ids.append(entry_id)
         return present, missing
@@ -255,9 +253,24 @@ def first_error(answers: Sequence[Any]) -> str:
     return next(errors, "")
 
 
-def found_ids(answer: Sequence[Sequence[Any]]) -> set[EntryId]:
-    """Return the IDs in an answer to XRANGE."""
-    return {parse_entry_id(entry[0]) for entry in answer}
+def found_entries(answer: Any) -> dict[EntryId, bytes]:
+    """
+    Return IDs and payloads in an answer to a recovery query.
+
+    A key that is not a stream holds nothing of ours. Where reading is forbidden, nothing can be
+    found either: the messages are sent again, since twice is better than never.
+
+    Raises
+    ------
+    ServerError
+        If the server cannot answer now.
+    """
+    if isinstance(answer, Exception):
+        if fate_of_error(str(answer)) is Fate.LATER and not str(answer).startswith("NOPERM"):
+            raise ServerError(f"XRANGE: {answer}")
+        return {}
+    # `[id, [b"topic", topic, b"payload", payload, ...]]`; a foreign entry may have less.
+    return {parse_entry_id(entry[0]): b"".join(entry[1][3:4]) for entry in answer}
 
 
 class TrimSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ costs no collections of its own.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable
 from threading import Lock
@@ -38,18 +39,20 @@ Entry = tuple[str, bytes, Receipt | None]
 
 class Tally:
     """
-    Count from any thread, without a lock on the home thread.
+    Count events and add up their amounts from any thread, without a lock on the home thread.
 
     ``x += n`` is several steps for the interpreter, so two threads must never do it to the same
-    number: the home thread has one of its own, all others share one under a lock.
+    number: the home thread has its own, all others share theirs under a lock.
     """
 
-    __slots__ = ("_foreign", "_home", "_home_ident", "_lock")
+    __slots__ = ("_foreign", "_foreign_count", "_home", "_home_count", "_home_ident", "_lock")
 
     def __init__(self) -> None:
         self._home_ident = get_ident()
         self._home = 0
+        self._home_count = 0
         self._foreign = 0
+        self._foreign_count = 0
         self._lock = Lock()
 
     def adopt(self) -> None:
@@ -57,12 +60,19 @@ class Tally:
         self._home_ident = get_ident()
 
     def add(self, amount: int) -> None:
-        """Add `amount`."""
+        """Count one event of `amount`."""
         if get_ident() == self._home_ident:
             self._home += amount
+            self._home_count += 1
         else:
             with self._lock:
                 self._foreign += amount
+                self._foreign_count += 1
+
+    @property
+    def count(self) -> int:
+        """Return how often `add` was called so far."""
+        return self._home_count + self._foreign_count
 
     @property
     def value(self) -> int:
@@ -86,8 +96,6 @@ class Lane:
     """
 
     __slots__ = (
-        "_bytes_dropped",
-        "_bytes_in",
         "_bytes_out",
         "_dropped",
         "_entries",
@@ -99,14 +107,15 @@ class Lane:
         "_max_bytes",
         "_max_messages",
         "_policy",
+        "_put",
         "_refused",
-        "_taken",
         "abandoned",
         "acknowledged",
         "flush_interval_ns",
         "half_full",
         "priority",
         "rejected",
+        "taken",
     )
 
     def __init__(self, priority: MessagePriority, settings: LaneSettings) -> None:
@@ -116,6 +125,7 @@ class Lane:
         self.acknowledged = 0
         self.rejected = 0
         self.abandoned = 0
+        self.taken = 0
         self._entries: deque[Entry] = deque()
         self._max_messages = settings.max_messages
         self._max_bytes = settings.max_bytes
@@ -125,12 +135,11 @@ class Lane:
         self._low_bytes = settings.max_bytes * settings.low_water
         self._high_reached = False
         self._policy = OVERFLOW_POLICIES[settings.overflow]
-        self._bytes_in = Tally()
-        self._bytes_out = 0
-        self._taken = 0
+        # Each counts messages and adds up their bytes.
+        self._put = Tally()
         self._dropped = Tally()
-        self._bytes_dropped = Tally()
         self._refused = Tally()
+        self._bytes_out = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -145,7 +154,7 @@ class Lane:
     def queued_bytes(self) -> int:
         """Return the payload bytes that wait, never less than zero."""
         # Between a put's append and its count the writer may already have taken the entry.
-        return max(0, self._bytes_in.value - self._bytes_out - self._bytes_dropped.value)
+        return max(0, self._put.value - self._bytes_out - self._dropped.value)
 
     @property
     def is_urgent(self) -> bool:
@@ -154,14 +163,13 @@ class Lane:
 
     def adopt(self) -> None:
         """Make the calling thread the home thread of the lane's counters."""
-        for tally in (self._bytes_in, self._dropped, self._bytes_dropped, self._refused):
+        for tally in (self._put, self._dropped, self._refused):
             tally.adopt()
 
     def has_room(self, size: int) -> bool:
         """Return whether an entry of `size` bytes fits within both bounds."""
         return (
-            len(self._entries) < self._max_messages
-            and self.queued_bytes + size <= self._max_bytes
+            len(self._entries) < self._max_messages and self.queued_bytes + size <= self._max_bytes
         )
 
     def drop_oldest(self) -> bool:
@@ -170,8 +178,7 @@ class Lane:
             _, payload, receipt = self._entries.popleft()
         except IndexError:
             return False
-        self._dropped.add(1)
-        self._bytes_dropped.add(len(payload))
+        self._dropped.add(len(payload))
         if receipt is not None:
             receipt(False)
         return True
@@ -186,11 +193,14 @@ class Lane:
             False if the lane was full and its policy refused; the refusal is counted.
         """
         size = len(payload)
-        if not self.has_room(size) and not self._policy.make_room(self, size):
-            self._refused.add(1)
+        # What never fits must not cost the lane what it holds.
+        if not self.has_room(size) and (
+            size > self._max_bytes or not self._policy.make_room(self, size)
+        ):
+            self._refused.add(size)
             return False
         self._entries.append((topic, payload, receipt))
-        self._bytes_in.add(size)
+        self._put.add(size)
         return True
 
     def take(self, max_messages: int, max_bytes: int) -> list[Entry]:
@@ -216,28 +226,38 @@ class Lane:
                 size -= len(entry[1])
                 break
             taken.append(entry)
-        self._taken += len(taken)
+        self.taken += len(taken)
         self._bytes_out += size
         return taken
 
     def abandon(self) -> int:
         """Remove and count everything that is left; return how much that was."""
-        left = self.take(len(self._entries), self._max_bytes * 2)
-        self.abandoned += len(left)
-        for _, _, receipt in left:
-            if receipt is not None:
-                receipt(False)
-        return len(left)
+        before = self.abandoned
+        while left := self.take(len(self._entries), sys.maxsize):
+            self.abandoned += len(left)
+            for _, _, receipt in left:
+                if receipt is not None:
+                    receipt(False)
+        return self.abandoned - before
+
+    def write_off(self) -> None:
+        """Count as abandoned what was taken and has no fate, when the writer holds none of it."""
+        self.abandoned += self.taken - self.settled
 
     @property
     def published(self) -> int:
-        """Return the messages taken in so far."""
-        return self._taken + self._dropped.value + len(self._entries)
+        """Return the messages put so far, those that were dropped later included."""
+        return self._put.count
+
+    @property
+    def removed(self) -> int:
+        """Return the messages that were taken by the writer or dropped."""
+        return self.taken + self._dropped.count
 
     @property
     def settled(self) -> int:
-        """Return the messages taken in whose fate is known."""
-        return self.acknowledged + self.rejected + self.abandoned + self._dropped.value
+        """Return the messages taken by the writer whose fate is known."""
+        return self.acknowledged + self.rejected + self.abandoned
 
     def statistics(self) -> LaneStatistics:
         """Return the lane's figures."""
@@ -251,14 +271,45 @@ class Lane:
             priority=self.priority.name,
             published=self.published,
             acknowledged=self.acknowledged,
-            dropped=self._dropped.value,
-            refused=self._refused.value,
+            dropped=self._dropped.count,
+            refused=self._refused.count,
             rejected=self.rejected,
             abandoned=self.abandoned,
             queued=queued,
             queued_bytes=queued_bytes,
             high_water_reached=self._high_reached,
         )
+
+
+class FlushGoal:
+    """
+    Find out when the fate of all that a lane was given until now is known.
+
+    Drops come from the front and batches are settled one after the other. So first wait until
+    all of it has left the lane, and then until all that the writer took by that time is settled;
+    counting alone would take newer messages that were dropped for older ones in flight.
+
+    Parameters
+    ----------
+    lane : Lane
+        The lane.
+    """
+
+    __slots__ = ("_lane", "_published", "_taken")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._published = lane.published
+        self._taken: int | None = None
+
+    @property
+    def is_reached(self) -> bool:
+        """Return whether it is."""
+        if self._taken is None:
+            if self._lane.removed < self._published:
+                return False
+            self._taken = self._lane.taken
+        return self._lane.settled >= self._taken
 
 
 class PriorityBuffers:

@@ -27,7 +27,7 @@ class RefuseNewest:
 
     name = "refuse"
 
-    def make_room(self, lane: BoundedLane, size: int) -> bool:  # noqa: ARG002 (the Protocol's)
+    def make_room(self, lane: BoundedLane, size: int) -> bool:
         """Return False: nothing is dropped for a newer message."""
         return False
 

@@ -94,7 +94,8 @@ class TopicPriorities:
         """Return the priority of `topic`."""
         priority = self._cache.get(topic)
         if priority is None:
-            raw = topic.encode("utf-8", "surrogateescape")
+            # As the topic goes to the server; an error here would hit the publishing thread.
+            raw = topic.encode("utf-8", "backslashreplace")
             priority = next(
                 (priority for regex, priority in self._rules if regex.fullmatch(raw)),
                 self._default,

@@ -8,17 +8,24 @@ bus without it. Names carry their unit. A value outside of what is allowed raise
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from typing import Any
 from typing import Final
 from typing import Literal
+from urllib.parse import unquote
 from urllib.parse import urlsplit
-from urllib.parse import urlunsplit
 
 import msgspec
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.overflow import OVERFLOW_POLICIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import DEFAULT_TOPIC_PRIORITIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 EMBEDDED: Final = "embedded"
@@ -39,6 +46,20 @@ def check_range(field: str, value: float, low: float, high: float, unit: str = "
     """
     if not low <= value <= high:
         raise ConfigurationError(field, value, f"{low:,} to {high:,}{unit}")
+
+
+def check_choice(field: str, value: object, choices: Iterable[str]) -> None:
+    """
+    Refuse what is not one of `choices`.
+
+    Raises
+    ------
+    ConfigurationError
+        If `value` is none of them.
+    """
+    choices = tuple(choices)
+    if value not in choices:
+        raise ConfigurationError(field, value, ", ".join(map(repr, choices)))
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,6 +104,7 @@ class LaneSettings(Settings, frozen=True, kw_only=True):
                 (self.low_water, self.high_water),
                 "0 < low_water < high_water <= 1",
             )
+        check_choice("overflow", self.overflow, OVERFLOW_POLICIES)
 
 
 def _urgent_lane() -> LaneSettings:
@@ -133,6 +155,7 @@ class TopicRule(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_pattern("priorities.topics.pattern", self.pattern)
+        check_choice("priorities.topics.priority", self.priority, PRIORITY_NAMES)
 
 
 class PrioritySettings(Settings, frozen=True, kw_only=True):
@@ -150,11 +173,12 @@ class PrioritySettings(Settings, frozen=True, kw_only=True):
     topics: tuple[TopicRule, ...] = ()
     default: PriorityName = "normal"
 
+    def __post_init__(self) -> None:
+        check_choice("priorities.default", self.default, PRIORITY_NAMES)
+
     def table(self) -> tuple[tuple[str, MessagePriority], ...]:
         """Return all rules in order: the user's, then the default ones."""
-        own = tuple(
-            (rule.pattern, MessagePriority[rule.priority.upper()]) for rule in self.topics
-        )
+        own = tuple((rule.pattern, MessagePriority[rule.priority.upper()]) for rule in self.topics)
         return own + DEFAULT_TOPIC_PRIORITIES
 
 
@@ -302,11 +326,14 @@ class ConnectionSettings(Settings, frozen=True, kw_only=True):
         )
 
     def __repr__(self) -> str:
-        shown = {
-            name: redact_url(self.url) if name == "url" and self.url else getattr(self, name)
-            for name in self.__struct_fields__
-        }
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # msgspec's own would show the password in a traceback printed by rich.
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.url is not None and self.url != EMBEDDED:
+            values["url"] = redact_url(self.url)
+        return list(values.items())
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):
@@ -322,9 +349,7 @@ class MonitoringSettings(Settings, frozen=True, kw_only=True):
     health_interval_secs: float = 1.0
 
     def __post_init__(self) -> None:
-        check_range(
-            "monitoring.health_interval_secs", self.health_interval_secs, 0.1, 3_600, " s"
-        )
+        check_range("monitoring.health_interval_secs", self.health_interval_secs, 0.1, 3_600, " s")
 
 
 def check_url(field: str, url: str) -> None:
@@ -342,8 +367,9 @@ def check_url(field: str, url: str) -> None:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(field, shown, allowed, f"{remedy}; {error}") from None
+    except ValueError:
+        # The text of the error may quote a piece of a password.
+        raise ConfigurationError(field, shown, allowed, remedy) from None
     named = parts.path if parts.scheme == "unix" else parts.hostname
     if parts.scheme not in URL_SCHEMES or not named or port == 0:
         raise ConfigurationError(field, shown, allowed, remedy)
@@ -354,18 +380,28 @@ def check_url(field: str, url: str) -> None:
 
 
 def redact_url(url: str) -> str:
-    """Return `url` with its password, wherever it stands, replaced by ``***``."""
-    try:
-        parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        if parts.password is not None:
-            host = f"{parts.username or ''}:***@{host}"
-        elif parts.username:
-            host = f"{parts.username}@{host}"
-    except ValueError:
+    """
+    Return `url` with its password, wherever it stands, replaced by ``***``.
+
+    What cannot be told apart for sure, such as a password with a bare ``/`` or ``@`` in it, is
+    hidden as a whole.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator:
         return "***"
-    query = "&".join(
-        f"{pair.partition('=')[0]}=***" if "password" in pair.lower() else pair
-        for pair in parts.query.split("&")
+    location, question_mark, query = rest.partition("?")
+    authority, slash, path = location.partition("/")
+    login, at, host = authority.rpartition("@")
+    if any(mark in part for mark in "@#" for part in (host, path, query)) or (
+        # Without a login and with what is not a port, it may be a login cut short.
+        not at and ":" in host.rpartition("]")[2] and not host.rpartition(":")[2].isdecimal()
+    ):
+        return f"{scheme}://***"
+    user, colon, _ = login.partition(":")
+    pairs = "&".join(
+        f"{pair.partition('=')[0]}=***" if "password" in unquote(pair).lower() else pair
+        for pair in query.split("&")
     )
-    return urlunsplit((parts.scheme, host, parts.path, query, ""))
+    return (
+        f"{scheme}://{user}{':***' if colon else ''}{at}{host}{slash}{path}{question_mark}{pairs}"
+    )

@@ -86,6 +86,11 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
         Times that an entry ID was refused because somebody else wrote to the stream.
     last_error : str
         The last error of the connection or the server, or an empty string.
+    retrying_ms : int
+        Gauge: milliseconds for which the server has refused the messages in flight, as it does
+        when it is full or read-only; 0 when it takes them.
+    crash : str
+        The last unexpected error of the writer, a mistake of ours, or an empty string.
     """
 
     connected: bool
@@ -100,6 +105,8 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     renumbered: int
     second_writer: int
     last_error: str
+    retrying_ms: int = 0
+    crash: str = ""
 
     @property
     def published(self) -> int:

@@ -63,6 +63,16 @@ class StreamNaming(msgspec.Struct, frozen=True, kw_only=True):
         return f"{prefix}{''.join(parts)}{self.streams_prefix}{suffix}"
 
 
+def encode_text(text: str) -> bytes:
+    r"""
+    Return the UTF-8 form of `text`, which any reader can decode.
+
+    A lone surrogate has no such form and becomes ``\udxxx`` in letters, rather than an error on
+    the thread that publishes.
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 def bulk(value: bytes) -> bytes:
     """Return `value` as a RESP bulk string."""
     return b"$%d\r\n%b\r\n" % (len(value), value)
@@ -132,7 +142,7 @@ class Route:
     def __init__(self, stream: Stream, topic: str, encoding: str) -> None:
         self.stream = stream
         self.head = b"*%d\r\n%b%b" % (_XADD_ITEMS, bulk(b"XADD"), bulk(stream.key))
-        raw_topic = topic.encode("utf-8", "surrogateescape")
+        raw_topic = encode_text(topic)
         self.middle = bulk(FIELD_TOPIC) + bulk(raw_topic) + bulk(FIELD_PAYLOAD)
         self.tail = bulk(FIELD_TYPE) + bulk(b"") + bulk(FIELD_ENCODING) + bulk(encoding.encode())
 
@@ -151,7 +161,7 @@ class Route:
 
 class RouteTable:
     """
-    Find the route of a topic; remembers up to 65,536 topics.
+    Find the route of a topic; remembers 65,536 topics and those of one batch more.
 
     Parameters
     ----------
@@ -170,16 +180,23 @@ class RouteTable:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._routes)} topics, {len(self._streams)} streams)"
 
+    def forget_if_full(self) -> None:
+        """
+        Forget all topics when there are too many.
+
+        A node that makes topics without end gets slower, not bigger: the server is asked for
+        the last ID of each stream again. Never call it while a batch is made or in flight, since
+        two streams with the same key would then give out the same IDs.
+        """
+        if len(self._routes) >= MAX_ROUTES:
+            self._routes.clear()
+            self._streams.clear()
+
     def route(self, topic: str) -> Route:
         """Return the route of `topic`, the same stream for the same key."""
         route = self._routes.get(topic)
         if route is None:
-            if len(self._routes) >= MAX_ROUTES:
-                # A node that makes topics without end gets slower, not bigger. Forgetting a
-                # stream's last ID is harmless: the server is asked for it again.
-                self._routes.clear()
-                self._streams.clear()
-            key = self._naming.key(topic).encode("utf-8", "surrogateescape")
+            key = encode_text(self._naming.key(topic))
             stream = self._streams.setdefault(key, Stream(key))
             route = self._routes[topic] = Route(stream, topic, self._encoding)
         return route

@@ -8,12 +8,11 @@ is known, across any number of connections.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from datetime import UTC
 from datetime import datetime
-from queue import Empty
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
@@ -23,10 +22,12 @@ from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
 from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.delivery import first_error
-from nautilus_enhanced.infrastructure.messagebus.delivery import found_ids
+from nautilus_enhanced.infrastructure.messagebus.delivery import found_entries
 from nautilus_enhanced.infrastructure.messagebus.delivery import plan_batch
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
+from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
 from nautilus_enhanced.infrastructure.messagebus.wire import HEARTBEAT_TOPIC
 from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
@@ -42,16 +43,14 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
 
-# Which puts wake the writer: none while it works, those into urgent lanes while it waits for a
-# flush interval, all while it has nothing to wait for.
-_AWAKE: Final = 0
-_WAITING: Final = 1
-_IDLE: Final = 2
+logger = logging.getLogger(__name__)
 
 # How long an idle connection is trusted.
 _IDLE_NS: Final = 5_000_000_000
 # How long to give the server to drop an old connection that it did not let us kill.
 _WAIT_OUT_S: Final = 1.0
+# How long closing waits, beyond its time limit, for the thread to notice.
+_ABORT_S: Final = 1.0
 _NS: Final = 1_000_000_000
 
 
@@ -62,7 +61,7 @@ class StreamWriter:
     Parameters
     ----------
     connect : Callable[[], ServerConnection]
-        Makes a connection; raises a `ServerError`.
+        Makes a connection, not yet opened.
     routes : RouteTable
         Finds stream and command of a topic.
     settings : StreamSettings
@@ -81,6 +80,7 @@ class StreamWriter:
 
     def __init__(
         self,
+        *,
         connect: Callable[[], ServerConnection],
         routes: RouteTable,
         settings: StreamSettings,
@@ -100,12 +100,15 @@ class StreamWriter:
         self._heartbeat_interval_ns = heartbeat_interval_ns
         self._heartbeat_at_ns = clock.monotonic_ns()
         self._buffers: PriorityBuffers | None = None
-        self._wake_level = _AWAKE
-        self._tokens: SimpleQueue[None] = SimpleQueue()
+        self._bell = Doorbell()
+        self.on_put = self._bell.on_put
         self._closing = threading.Event()
         self._abort = threading.Event()
         self._first_attempt = threading.Event()
+        self._ended = False
+        self._ending = threading.Lock()
         self._connection: ServerConnection | None = None
+        self._answered = False
         self._previous: tuple[bytes, int] | None = None
         self._in_flight = Batch()
         self._must_recover = False
@@ -113,6 +116,7 @@ class StreamWriter:
         self._thread = threading.Thread(target=self._run, name="nt-enhanced-writer", daemon=True)
         self.counts: Counter[str] = Counter()
         self.last_error = ""
+        self.crash = ""
         self.login_refused: LoginRefusedError | None = None
         self.retrying_since_ns = 0
 
@@ -123,7 +127,7 @@ class StreamWriter:
     @property
     def is_connected(self) -> bool:
         """Return whether there is a connection that answered."""
-        return self._connection is not None
+        return self._answered
 
     @property
     def in_flight(self) -> int:
@@ -135,6 +139,12 @@ class StreamWriter:
         """Return the bytes written to all connections so far."""
         connection = self._connection
         return self.counts["bytes_sent"] + (connection.bytes_sent if connection else 0)
+
+    @property
+    def retrying_ms(self) -> int:
+        """Return for how long the server has refused the batch in flight; 0 if it does not."""
+        since_ns = self.retrying_since_ns
+        return since_ns and (self._clock.monotonic_ns() - since_ns) // 1_000_000 + 1
 
     @property
     def is_alive(self) -> bool:
@@ -150,15 +160,6 @@ class StreamWriter:
         """Wait until the first attempt to connect has ended; return whether it has."""
         return self._first_attempt.wait(timeout_s)
 
-    def on_put(self, lane: Lane) -> None:
-        """Wake the writer if it waits for something like this; called by publishing threads."""
-        level = self._wake_level
-        if level == _AWAKE:
-            return
-        if level == _IDLE or lane.is_urgent or len(lane) >= lane.half_full:
-            self._wake_level = _AWAKE
-            self._tokens.put(None)
-
     def close(self, timeout_s: float) -> None:
         """
         Send what is left, within `timeout_s` seconds, and end the thread.
@@ -166,7 +167,7 @@ class StreamWriter:
         What is not confirmed by then is abandoned and counted. Calling it twice is harmless.
         """
         self._closing.set()
-        self._tokens.put(None)
+        self._bell.ring()
         if not self._thread.is_alive():
             return
         self._thread.join(timeout_s)
@@ -175,8 +176,16 @@ class StreamWriter:
             connection = self._connection
             if connection is not None:
                 connection.shutdown()
-            self._tokens.put(None)
-            self._thread.join(1.0)
+            self._bell.ring()
+            self._thread.join(_ABORT_S)
+
+    def sweep(self, buffers: PriorityBuffers) -> None:
+        """Abandon what was put while, or after, the writer ended; harmless before."""
+        if not self._ended and self._thread.ident is not None:
+            return
+        with self._ending:
+            for lane in buffers.lanes:
+                lane.abandon()
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -185,41 +194,45 @@ class StreamWriter:
         assert buffers is not None  # noqa: S101 (set by start)
         try:
             while not self._abort.is_set():
-                if self._connection is None:
-                    if self._closing.is_set() and not self._pending:
-                        break
-                    self._establish()
-                    continue
+                if not self._answered and self._closing.is_set() and not self._pending:
+                    break
                 try:
-                    if not self._serve(buffers):
+                    if not self._answered:
+                        self._establish()
+                    elif not self._serve(buffers):
                         break
                 except ServerError as error:
+                    self.counts["connect_failures"] += not self._answered
                     self._disconnected(error)
+                    self._pause(self._backoff.failed())
+                except Exception as error:
+                    # A mistake of ours. Without the thread nothing would be published any more,
+                    # so it goes on, without the messages that brought it about.
+                    logger.exception("the writer failed; the batch in flight is abandoned")
+                    self.crash = f"{type(error).__name__}: {error}"
+                    self._disconnected(error)
+                    self._abandon_batch()
                     self._pause(self._backoff.failed())
         finally:
             self._drop_connection()
             self._first_attempt.set()
-            self._in_flight.abandon()
-            self._in_flight = Batch()
-            for lane in buffers.lanes:
-                lane.abandon()
+            self._abandon_batch()
+            # Say so first and abandon second: whoever puts later, sweeps.
+            self._ended = True
+            self.sweep(buffers)
             self._on_settled()
 
     def _establish(self) -> None:
-        """Make one attempt to connect and to settle what was in flight, or pause."""
-        try:
-            self._connection = self._connect()
-            if self._must_recover:
-                self._recover(self._connection)
-        except ServerError as error:
-            self.counts["connect_failures"] += 1
-            self._disconnected(error)
-            self._first_attempt.set()
-            self._pause(self._backoff.failed())
-            return
+        """Make one attempt to connect and to settle what was in flight."""
+        # Known before it is open, so that closing can cut off the wait for an answer.
+        connection = self._connection = self._connect()
+        connection.open()
+        if self._must_recover:
+            self._recover(connection)
         self.counts["connects"] += 1
         self.login_refused = None
-        self._previous = (self._connection.run_id, self._connection.client_id or 0)
+        self._previous = (connection.run_id, connection.client_id or 0)
+        self._answered = True
         self._first_attempt.set()
 
     @property
@@ -231,7 +244,7 @@ class StreamWriter:
         """Send one batch or wait for one; return False when closing and nothing is left."""
         self._beat(buffers)
         if not self._in_flight:
-            self._in_flight = self._next_batch(buffers)
+            self._take_batch(buffers)
         if self._in_flight:
             self._deliver(self._in_flight)
             self._on_settled()
@@ -250,20 +263,20 @@ class StreamWriter:
         now = datetime.fromtimestamp(self._clock.time_ns() / _NS, tz=UTC)
         buffers.publish(HEARTBEAT_TOPIC, now.isoformat().encode())
 
-    def _next_batch(self, buffers: PriorityBuffers) -> Batch:
-        """Take what is due from the lanes."""
+    def _take_batch(self, buffers: PriorityBuffers) -> None:
+        """Take what is due from the lanes; it is in flight from now on."""
         now_ns = self._clock.monotonic_ns()
-        due = [
-            len(lane) if self._is_due(lane, now_ns) else 0 for lane in buffers.lanes
-        ]
-        batch = Batch()
+        due = [len(lane) if self._is_due(lane, now_ns) else 0 for lane in buffers.lanes]
         if not any(due):
-            return batch
+            return
+        self._routes.forget_if_full()
+        batch = self._in_flight = Batch()
         bytes_left = self._settings.batch_bytes
         shares = plan_batch(due, self._settings.batch_messages)
         for lane, waiting, share in zip(buffers.lanes, due, shares, strict=True):
-            if share == 0 or (bytes_left <= 0 and batch):
+            if share == 0:
                 continue
+            # At least one, however large those of the lanes before it: else it would starve.
             taken = lane.take(share, max(bytes_left, 1))
             if len(taken) == waiting:
                 # Only a lane that was emptied begins a new interval.
@@ -271,7 +284,6 @@ class StreamWriter:
             for topic, payload, receipt in taken:
                 batch.add(self._routes.route(topic), payload, lane, receipt)
                 bytes_left -= len(payload)
-        return batch
 
     def _is_due(self, lane: Lane, now_ns: int) -> bool:
         waiting = len(lane)
@@ -300,17 +312,18 @@ class StreamWriter:
         self._must_recover = False
         fates = batch.fates(received)
         accepted, again, never = batch.split(fates)
+        self._in_flight = again
         accepted.settle(accepted=True)
         never.settle(accepted=False)
-        self._in_flight = again
-        if not again and not never:
+        if not again:
             self.counts["batches"] += 1
             self.retrying_since_ns = 0
             self._backoff.succeeded()
-        else:
+        trims = self._trim.due(accepted, self._clock.monotonic_ns(), now_ms)
+        if trims:
+            connection.exchange(b"".join(trims), len(trims))
+        if again or never:
             self._note_refusals(fates, received)
-        for trim in self._trim.due(accepted, self._clock.monotonic_ns(), now_ms):
-            connection.exchange(trim, 1)
 
     def _note_refusals(self, fates: list[Fate], answers: list[Any]) -> None:
         refused = Counter(fates)
@@ -319,6 +332,7 @@ class StreamWriter:
         self.counts["second_writer"] += refused[Fate.BEHIND]
         if refused[Fate.LATER] or refused[Fate.BEHIND]:
             self.retrying_since_ns = self.retrying_since_ns or self._clock.monotonic_ns()
+            self._on_settled()
             self._pause(self._backoff.failed())
 
     def _recover(self, connection: ServerConnection) -> None:
@@ -335,22 +349,23 @@ class StreamWriter:
                 self._pause(_WAIT_OUT_S)
         queries = self._in_flight.recovery_queries()
         answers = connection.exchange(b"".join(query for _, query in queries), len(queries))
-        for answer in answers:
-            if isinstance(answer, Exception):
-                raise ServerError(f"XRANGE: {answer}")
-        found = {key: found_ids(answer) for (key, _), answer in zip(queries, answers, strict=True)}
+        found = {
+            key: found_entries(answer) for (key, _), answer in zip(queries, answers, strict=True)
+        }
         present, missing = self._in_flight.without(found)
+        self._in_flight = missing
+        self._must_recover = False
         present.settle(accepted=True)
         self.counts["found_after_reconnect"] += len(present)
         self.counts["resent"] += len(missing)
-        self._in_flight = missing
-        self._must_recover = False
+        self._on_settled()
 
     def _wait(self, buffers: PriorityBuffers) -> None:
         """Sleep until a lane is due, a put wakes the writer, or the connection needs a look."""
-        # Say what may wake the writer first and look second: a put that comes between finds
-        # the new level, one that came before is seen by the look.
-        self._wake_level = _WAITING if len(buffers) else _IDLE
+        # First hang up the bell and then look, as `Doorbell` asks for.
+        self._bell.hang_up(
+            min((lane.flush_interval_ns for lane in buffers.lanes if len(lane)), default=IDLE)
+        )
         now_ns = self._clock.monotonic_ns()
         waits = [
             self._flushed_at.get(lane, 0) + lane.flush_interval_ns - now_ns
@@ -362,31 +377,33 @@ class StreamWriter:
         timeout_ns = min(waits, default=_IDLE_NS)
         if any(self._is_due(lane, now_ns) for lane in buffers.lanes) or self._closing.is_set():
             timeout_ns = 0
-        if timeout_ns > 0 and not self._sleep(min(timeout_ns, _IDLE_NS)) and not len(buffers):
+        woken = timeout_ns <= 0 or self._bell.sleep(min(timeout_ns, _IDLE_NS) / _NS)
+        self._bell.take_down()
+        if not woken and not len(buffers):
             # Nothing to send for a while: find out whether the server is still there.
             assert self._connection is not None  # noqa: S101 (`_run` looked)
-            self._connection.execute(b"PING")
-        self._wake_level = _AWAKE
-
-    def _sleep(self, timeout_ns: int) -> bool:
-        """Wait for a token; return whether one came."""
-        try:
-            self._tokens.get(timeout=timeout_ns / _NS)
-        except Empty:
-            return False
-        return True
+            self._connection.ping()
 
     def _pause(self, pause_s: float) -> None:
         """Wait without listening to the lanes; closing does not cut the pause short."""
         self._abort.wait(pause_s)
 
-    def _disconnected(self, error: ServerError) -> None:
-        self.last_error = str(error)
+    def _disconnected(self, error: Exception) -> None:
+        self.last_error = str(error) or type(error).__name__
         if isinstance(error, LoginRefusedError):
             self.login_refused = error
         self._drop_connection()
+        self._first_attempt.set()
+
+    def _abandon_batch(self) -> None:
+        batch, self._in_flight = self._in_flight, Batch()
+        self._must_recover = False
+        batch.abandon()
+        for lane in self._buffers.lanes if self._buffers else ():
+            lane.write_off()
 
     def _drop_connection(self) -> None:
+        self._answered = False
         connection, self._connection = self._connection, None
         if connection is not None:
             self.counts["bytes_sent"] += connection.bytes_sent
