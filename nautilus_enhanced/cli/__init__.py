@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command; imported late, so that ``--help`` is quick."""
-    from nautilus_enhanced.cli.app import run  # noqa: PLC0415 (see above)
+    try:
+        from nautilus_enhanced.cli.app import run  # noqa: PLC0415 (see above)
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        # Ctrl-C while modules are still being imported: nothing has been started yet.
+        sys.exit(130)

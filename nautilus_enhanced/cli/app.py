@@ -63,11 +63,13 @@ def run() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo("Interrupted: everything that was started is stopped.", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = EXIT_BAD_INPUT
-    except (EnhancedBusError, ValueError) as error:
+    except (EnhancedBusError, ValueError, OSError) as error:
+        # OSError: no folder for temporary files, no more processes, a disk that is full.
         click.echo(f"Error: {error}", err=True)
         code = EXIT_BAD_INPUT
     sys.exit(code or 0)

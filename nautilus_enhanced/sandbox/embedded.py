@@ -80,11 +80,11 @@ class EmbeddedServer:
             start_new_session=True,
         )
         atexit.register(self.stop)
-        stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101 (a pipe was asked for)
-        readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
-        line = stdout.readline() if readable else ""
-        answer: dict[str, Any] = json.loads(line) if line else {"error": "it did not answer"}
+        try:
+            answer = self._read_answer(self._process)
+        except BaseException:
+            self.stop()
+            raise
         if "error" in answer:
             self.stop()
             raise EmbeddedServerError(
@@ -94,6 +94,15 @@ class EmbeddedServer:
         self.url = answer["url"]
         self.pid = answer["pid"]
         return self.url
+
+    @staticmethod
+    def _read_answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+        stdout = process.stdout
+        assert stdout is not None  # noqa: S101 (a pipe was asked for)
+        readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
+        line = stdout.readline() if readable else ""
+        answer: dict[str, Any] = json.loads(line) if line else {"error": "it did not answer"}
+        return answer
 
     def stop(self) -> None:
         """Stop the server, within 3 seconds or by force; calling it twice is harmless."""
@@ -134,6 +143,10 @@ def _serve(request: dict[str, Any]) -> int:
         print(json.dumps(answer), flush=True)  # noqa: T201 (the answer to the parent)
         while sys.stdin.read(4096):
             pass
+    except BrokenPipeError:
+        # The parent went away while the server started. Without this the interpreter would
+        # complain again when it flushes standard output at its end.
+        sys.stdout = None
     finally:
         server.stop()
     return 0

@@ -41,8 +41,9 @@ Examples:
 class ProgressPrinter:
     """Show progress: one line that changes on a terminal, a line every two seconds elsewhere."""
 
-    def __init__(self) -> None:
-        self._is_terminal = sys.stdout.isatty()
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        self._to_stderr = to_stderr
+        self._is_terminal = (sys.stderr if to_stderr else sys.stdout).isatty()
         self._printed_at = 0.0
         self._step = ""
         self._width = 0
@@ -52,17 +53,17 @@ class ProgressPrinter:
         text = self._text(progress)
         if self._is_terminal:
             self._width = max(self._width, len(text))
-            click.echo(f"\r{text:<{self._width}}", nl=False)
+            click.echo(f"\r{text:<{self._width}}", nl=False, err=self._to_stderr)
             return
         now = time.monotonic()
         if progress.step != self._step or now - self._printed_at >= PLAIN_INTERVAL_S:
             self._step, self._printed_at = progress.step, now
-            click.echo(text)
+            click.echo(text, err=self._to_stderr)
 
     def done(self) -> None:
         """End the line that changes."""
         if self._is_terminal and self._width:
-            click.echo()
+            click.echo(err=self._to_stderr)
             self._width = 0
 
     def _text(self, progress: Progress) -> str:
@@ -105,6 +106,11 @@ class ProgressPrinter:
     type=click.FloatRange(0.01, 100_000),
     default=1.0,
     help="How many times faster to replay.",
+)
+@click.option(
+    "--symbol",
+    metavar="BASE/QUOTE",
+    help="What the recording is of, where the file does not say it, such as EUR/USD.",
 )
 @click.option("--seed", default=1, help="Selects the course of the generated market.")
 @click.option(
@@ -152,14 +158,16 @@ def command(
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     buses = ("stock", "enhanced") if bus == "both" else (bus,)
+    # With the result on standard output, what is for people goes beside it.
+    to_stderr = json_path == "-"
     reports = []
     for name in buses:
-        printer = ProgressPrinter()
+        printer = ProgressPrinter(to_stderr=to_stderr)
         try:
             reports.append(run_bus(cast("BusName", name), settings, printer))
         finally:
             printer.done()
-    _print_summary(reports)
+    _print_summary(reports, to_stderr=to_stderr)
     if json_path is not None:
         _write_json(json_path, reports, both=bus == "both")
     if not all(report.ok for report in reports):
@@ -206,18 +214,18 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def _print_summary(reports: list[BusReport]) -> None:
+def _print_summary(reports: list[BusReport], *, to_stderr: bool) -> None:
     rows = table(reports)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    click.echo()
+    click.echo(err=to_stderr)
     for row in rows:
         cells = [f"{row[0]:<{widths[0]}}"]
         cells += [f"{cell:>{width}}" for cell, width in zip(row[1:], widths[1:], strict=True)]
-        click.echo("  ".join(cells).rstrip())
-    click.echo()
-    # click leaves the colour out where standard output is no terminal.
+        click.echo("  ".join(cells).rstrip(), err=to_stderr)
+    click.echo(err=to_stderr)
+    # click leaves the colour out where its output is no terminal.
     ok = all(report.ok for report in reports)
-    click.secho(verdict(reports), fg="green" if ok else "red", bold=True)
+    click.secho(verdict(reports), fg="green" if ok else "red", bold=True, err=to_stderr)
 
 
 def _write_json(path: str, reports: list[BusReport], *, both: bool) -> None:

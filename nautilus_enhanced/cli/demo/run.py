@@ -64,6 +64,8 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
         A recording to replay instead of the generated market.
     speed : float
         How many times faster to replay.
+    symbol : str, optional
+        What the recording is of, as BASE/QUOTE.
     venue_port : int
         The port of the loopback venue, 0 for any.
     seed : int
@@ -76,6 +78,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis_url: str | None = None
     replay: str | None = None
     speed: float = 1.0
+    symbol: str | None = None
     venue_port: int = 0
     seed: int = 1
     burst_size: int = 1_000
@@ -182,7 +185,7 @@ class _Run:
                     read_tally(self._folder / "published.json"),
                     read_tally(self._folder / "consumed.json"),
                 ),
-                pushes=pushes["pushes"] if isinstance(pushes, dict) else pushes,
+                pushes=pushes,
                 bursts=statistics["bursts"],
             )
 
@@ -195,6 +198,8 @@ class _Run:
         arguments = ["--exit-with-stdin", "--port", str(settings.venue_port)]
         if settings.replay is not None:
             arguments += ["--replay", settings.replay, "--speed", str(settings.speed)]
+            if settings.symbol is not None:
+                arguments += ["--symbol", settings.symbol]
         else:
             arguments += ["--seed", str(settings.seed), "--quotes-per-s", "200"]
             arguments += ["--trades-per-s", "20", "--burst-size", str(settings.burst_size)]

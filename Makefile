@@ -1,0 +1,42 @@
+# Thin: makes .venv with tox in it and calls tox, which makes everything else.
+
+# Interpreters that a version manager keeps off PATH are used too.
+PYENV_ROOT ?= $(HOME)/.pyenv
+export PATH := $(PATH):$(subst $() ,:,$(wildcard $(PYENV_ROOT)/versions/3.1[123].*/bin))
+
+# The first of these that is a Python 3.11, 3.12 or 3.13.
+IS_SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(IS_SUPPORTED)' 2>/dev/null && echo $$p && break; done)
+
+TOX := .venv/bin/tox
+ARGS ?=
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others)"
+	@echo "make test    run all tests, on every supported Python that is found"
+	@echo "make lint    check style and formatting"
+	@echo "make clean   remove what the above made"
+
+demo: $(TOX)
+	@NT_ENHANCED_DEMO_ENV=py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])') \
+	$(TOX) run -q -e demo -- $(ARGS)
+
+test: $(TOX)
+	$(TOX) run
+
+lint: $(TOX)
+	$(TOX) run -e lint
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info
+
+$(TOX):
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found: install one, \
+	or name it with 'make PYTHON=/path/to/python3.12 ...'." >&2; exit 2; }
+	@echo "Making .venv with tox ($(PYTHON))"
+	@$(PYTHON) -m venv .venv || { echo "The venv module is missing: on Debian and Ubuntu run \
+	'apt install python3-venv'." >&2; exit 2; }
+	@.venv/bin/python -m pip install -q --disable-pip-version-check 'tox>=4.20'
