@@ -1,0 +1,290 @@
+"""Connections cut at every byte, servers killed and frozen: everything arrives exactly once."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+import redis
+from proxy import CuttingProxy
+
+from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus import StreamSettings
+
+
+NAMING = StreamNaming(trader_id="T", use_trader_prefix=False, streams_prefix="s")
+FAST = ConnectionSettings(
+    connect_timeout_ms=500, response_timeout_ms=1_000, reconnect_min_ms=1, reconnect_max_ms=5
+)
+# Bytes of the answers to login and recovery.
+SECOND_CUT = 2_200
+TOPICS = ("events.order.A", "events.order.B", "events.account.C")
+
+
+def make_client(port, **options):
+    options = {"naming": NAMING, "connection": FAST} | options
+    return BufferedMessageBusClient(f"redis://127.0.0.1:{port}", **options)
+
+
+def publish_together(client, payload):
+    """Put two messages on each topic so that they go in one batch."""
+    writer = client._writer
+    # The writer sleeps; ring only when all is put.
+    on_put, client._buffers._on_put = client._buffers._on_put, lambda _: None
+    for part in (b"-1", b"-2"):
+        for topic in TOPICS:
+            assert client.offer(topic, payload + part)
+    client._buffers._on_put = on_put
+    writer._bell.ring()
+
+
+def contents(store, topic):
+    return [fields[b"payload"] for _, fields in store.xrange(NAMING.key(topic))]
+
+
+def assert_all_once(store, rounds):
+    expected = [b"%d-%d" % (number, part) for number in range(rounds) for part in (1, 2)]
+    for topic in TOPICS:
+        assert contents(store, topic) == expected
+
+
+@pytest.fixture
+def sizes(server, store):
+    """Measure the bytes of one batch and of its answers."""
+    with CuttingProxy(server.port) as proxy:
+        client = make_client(proxy.port)
+        client.start(5.0)
+        for number in range(2):
+            before = dict(proxy.passed)
+            publish_together(client, b"%d" % number)
+            assert client.flush_blocking(5.0)
+        assert client.statistics().batches == 2
+        client.stop()
+        measured = {name: proxy.passed[name] - before[name] for name in before}
+    store.flushall()
+    return measured
+
+
+def cut_everywhere(server, store, direction, size, second_cut=None):
+    with CuttingProxy(server.port) as proxy:
+        client = make_client(proxy.port)
+        client.start(5.0)
+        # The first batch asks for the streams' last IDs; from then on all have one size.
+        publish_together(client, b"0")
+        assert client.flush_blocking(5.0)
+        offsets = range(size + 1)
+        for number, offset in enumerate(offsets, 1):
+            proxy.cut_after(direction, offset)
+            publish_together(client, b"%d" % number)
+            if second_cut is not None:
+                cuts = proxy.cuts
+                deadline = time.monotonic() + 5.0
+                while proxy.cuts == cuts and time.monotonic() < deadline:
+                    time.sleep(0.0002)
+                proxy.cut_after("to_client", second_cut(offset))
+            assert client.flush_blocking(10.0), f"cut after byte {offset}"
+            proxy.forget_cut()
+        figures = client.statistics()
+        client.stop()
+        assert_all_once(store, len(offsets) + 1)
+        assert figures.acknowledged == 6 * (len(offsets) + 1)
+        assert figures.second_writer == 0
+        assert figures.in_flight == 0
+        assert proxy.cuts >= len(offsets)
+        return figures, proxy.cuts
+
+
+def test_a_request_cut_at_every_byte_arrives_once(server, store, sizes):
+    figures, _ = cut_everywhere(server, store, "to_server", sizes["to_server"])
+    assert figures.resent > 0
+
+
+def test_answers_cut_at_every_byte_leave_every_message_in_once(server, store, sizes):
+    figures, _ = cut_everywhere(server, store, "to_client", sizes["to_client"])
+    assert figures.found_after_reconnect > 0
+
+
+def test_a_recovery_that_is_cut_itself_leaves_every_message_in_once(server, store, sizes):
+    # The second cut falls into login, CLIENT KILL and XRANGE of the new connection.
+    rng = random.Random(7)
+    _, cuts = cut_everywhere(
+        server, store, "to_client", sizes["to_client"], lambda _: rng.randrange(SECOND_CUT)
+    )
+    assert cuts > 1.5 * sizes["to_client"]
+
+
+def test_a_key_of_another_type_does_not_block_a_recovery(server, store):
+    with CuttingProxy(server.port) as proxy:
+        client = make_client(proxy.port)
+        client.start(5.0)
+        publish_together(client, b"0")
+        assert client.flush_blocking(5.0)
+        store.delete(NAMING.key(TOPICS[1]))
+        store.set(NAMING.key(TOPICS[1]), "a string")
+        proxy.cut_after("to_client", 0)
+        publish_together(client, b"1")
+        assert client.flush_blocking(5.0)
+        client.stop()
+        assert contents(store, TOPICS[0]) == [b"0-1", b"0-2", b"1-1", b"1-2"]
+        assert client.statistics().lanes[MessagePriority.HIGH].rejected == 2
+
+
+def test_an_entry_of_another_writer_is_not_taken_for_ours(server, store):
+    with CuttingProxy(server.port) as proxy:
+        client = make_client(proxy.port, clock=FrozenClock())
+        client.start(5.0)
+        client.offer(TOPICS[0], b"first")
+        assert client.flush_blocking(5.0)
+        # Nothing of the next batch arrives, and somebody takes the ID that it has.
+        last_ms, last = store.xinfo_stream(NAMING.key(TOPICS[0]))["last-generated-id"].split(b"-")
+        proxy.cut_after("to_server", 0)
+        store.xadd(
+            NAMING.key(TOPICS[0]),
+            {"topic": "t", "payload": "other"},
+            id=b"%b-%d" % (last_ms, int(last) + 1),
+        )
+        client.offer(TOPICS[0], b"second")
+        assert client.flush_blocking(5.0)
+        client.stop()
+        assert contents(store, TOPICS[0]) == [b"first", b"other", b"second"]
+        assert client.statistics().second_writer == 1
+
+
+class FrozenClock:
+    """A wall clock that stands still, so that the next entry ID is known."""
+
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
+    def time_ns(self):
+        return 1_700_000_000_000_000_000
+
+
+def test_cuts_at_random_under_load_lose_and_double_nothing(server, store):
+    rng = random.Random(11)
+    with CuttingProxy(server.port) as proxy:
+        client = make_client(proxy.port, streams=StreamSettings(batch_messages=16))
+        client.start(5.0)
+
+        def publish(topic):
+            for number in range(2_000):
+                client.offer(topic, b"%d" % number)
+                if number % 50 == 0:
+                    time.sleep(0.005)
+
+        threads = [threading.Thread(target=publish, args=(topic,)) for topic in TOPICS]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            proxy.cut_after(rng.choice(("to_server", "to_client")), rng.randrange(20_000))
+            time.sleep(0.005)
+        for thread in threads:
+            thread.join()
+        proxy.forget_cut()
+        assert client.flush_blocking(10.0)
+        client.stop()
+        for topic in TOPICS:
+            assert contents(store, topic) == [b"%d" % number for number in range(2_000)]
+        assert proxy.cuts > 5
+
+
+class Publisher(threading.Thread):
+    """Publish a running number until told to stop."""
+
+    def __init__(self, client):
+        super().__init__()
+        self._client = client
+        self._stop_now = threading.Event()
+        self.published = 0
+
+    def run(self):
+        while not self._stop_now.is_set():
+            assert self._client.offer(TOPICS[0], b"%d" % self.published)
+            self.published += 1
+            time.sleep(0.0005)
+
+    def finish(self):
+        self._stop_now.set()
+        self.join()
+        return [b"%d" % number for number in range(self.published)]
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_server_that_is_killed_and_comes_back_has_everything_once(
+    make_server, tmp_path, eventually, round_
+):
+    options = {"data_dir": tmp_path, "appendonly": "yes", "appendfsync": "always"}
+    first = make_server(**options)
+    first.start()
+    port = first.port
+    client = make_client(port)
+    client.start(5.0)
+    publisher = Publisher(client)
+    publisher.start()
+    eventually(lambda: client.statistics().acknowledged > 100 * (round_ + 1))
+    first.terminate()  # SIGKILL
+    eventually(lambda: client.statistics().connect_failures > 2)
+    second = make_server(port=port, **options)
+    second.start()
+    began = time.monotonic()
+    acknowledged = client.statistics().acknowledged
+    eventually(lambda: client.statistics().acknowledged > acknowledged, 2.0)
+    assert time.monotonic() - began < 2.0
+    expected = publisher.finish()
+    assert client.flush_blocking(10.0)
+    client.stop()
+    with redis.Redis(port=port) as store:
+        assert contents(store, TOPICS[0]) == expected
+    second.stop()
+
+
+def test_a_server_that_freezes_for_two_seconds_has_everything_once(make_server, eventually):
+    server = make_server()
+    server.start()
+    client = make_client(server.port)
+    client.start(5.0)
+    publisher = Publisher(client)
+    publisher.start()
+    eventually(lambda: client.statistics().acknowledged > 100)
+    process = server._process
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        time.sleep(2.0)
+        # The time limits are shorter than that, so it had to connect anew.
+        assert client.statistics().connected is False
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    acknowledged = client.statistics().acknowledged
+    eventually(lambda: client.statistics().acknowledged > acknowledged + 100, 5.0)
+    expected = publisher.finish()
+    assert client.flush_blocking(10.0)
+    client.stop()
+    with redis.Redis(port=server.port) as store:
+        assert contents(store, TOPICS[0]) == expected
+    server.stop()
+
+
+def test_closing_keeps_its_time_limit_while_the_server_is_frozen(make_server, eventually):
+    server = make_server()
+    server.start()
+    slow = ConnectionSettings(response_timeout_ms=60_000)
+    client = make_client(server.port, connection=slow)
+    client.start(5.0)
+    process = server._process
+    os.kill(process.pid, signal.SIGSTOP)
+    try:
+        client.offer(TOPICS[0], b"in flight")
+        eventually(lambda: client.statistics().in_flight == 1)
+        client.offer(TOPICS[0], b"queued")
+        began = time.monotonic()
+        client.stop(0.3)
+        assert time.monotonic() - began < 0.8
+        assert client.statistics().lanes[MessagePriority.HIGH].abandoned == 2
+        assert not client._writer.is_alive
+    finally:
+        os.kill(process.pid, signal.SIGCONT)
+    server.stop()
