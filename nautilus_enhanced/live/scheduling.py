@@ -104,8 +104,22 @@ class DispatchCore:
         return self._targets is not self._lanes
 
     def begin_startup(self) -> None:
-        """Serve everything in order of arrival, and never by slices, from now on."""
-        self._targets = (self._lanes[DispatchLane.STARTUP],) * len(DispatchLane)
+        """
+        Serve everything in order of arrival, and never by slices, from now on.
+
+        What an earlier run left goes first, order flow before data: a command of this run must
+        not overtake an order event of that one.
+        """
+        if self.in_startup:
+            return
+        startup = self._lanes[DispatchLane.STARTUP]
+        left: list[Any] = []
+        self._take_all(DispatchLane.STARTUP, left)
+        # From here on other threads post behind what is being moved.
+        self._targets = (startup,) * len(DispatchLane)
+        for lane in list(DispatchLane)[1:]:
+            self._take_all(lane, left)
+        startup.extendleft(reversed(left))
 
     def end_startup(self) -> None:
         """Serve by lanes and slices from now on; what came before goes first."""
@@ -160,6 +174,12 @@ class DispatchCore:
             if now_ns >= end_ns and not self.in_startup:
                 return self.has_work()
 
+    def _take_all(self, lane: DispatchLane, into: list[Any]) -> None:
+        """Move what a lane holds, what is held back first; others may post meanwhile."""
+        for queue in (self._held[lane], self._lanes[lane]):
+            while queue:
+                into.append(queue.popleft())
+
     def _next_lane(self) -> int | None:
         lanes = self._lanes
         for index in (DispatchLane.LOW, DispatchLane.DATA):
@@ -171,14 +191,17 @@ class DispatchCore:
         return None
 
     def _account(self, served: int, spent_ns: int) -> None:
-        """Note what serving one lane cost the lanes that wait behind it."""
+        """Note what serving one lane cost the lanes that wait, and what it got of its share."""
         owed = self._owed_ns
-        if owed[served] > 0.0:
-            owed[served] -= spent_ns
+        credit = owed[served]
+        if credit >= OWED_NS:
+            # It was served out of turn: what its handler took beyond its credit is a debt.
+            owed[served] = credit - spent_ns
+        elif credit > 0.0:
+            owed[served] = max(0.0, credit - spent_ns)
         for index in range(DispatchLane.DATA, len(owed)):
-            if index == served:
-                continue
-            if self._lanes[index]:
-                owed[index] += spent_ns * self._min_share
-            else:
+            owed[index] += spent_ns * self._min_share
+            if owed[index] > 0.0 and not self._lanes[index]:
+                # Who does not wait saves nothing up, but a debt stays until time has paid it:
+                # else a lane with one slow message at a time would take all there is.
                 owed[index] = 0.0

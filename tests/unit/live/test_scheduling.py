@@ -1,0 +1,496 @@
+"""The rules of order, driven without an event loop and shown to fail on naive dispatchers."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from nautilus_enhanced.live.scheduling import OWED_NS
+from nautilus_enhanced.live.scheduling import DispatchCore
+from nautilus_enhanced.live.scheduling import DispatchLane
+
+
+US = 1_000
+SLICE_NS = 500 * US
+WAITING_LANES = (DispatchLane.ORDER_FLOW, DispatchLane.DATA, DispatchLane.LOW)
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now_ns = 0
+
+    def __call__(self) -> int:
+        return self.now_ns
+
+
+class FakeRoute:
+    """Notes what it handles, in a log that all routes share; each message costs its time."""
+
+    def __init__(self, world, lane, kind="", *, is_open=True) -> None:
+        self.world = world
+        self.lane = lane
+        self.kind = kind or lane.name
+        self.is_open = is_open
+        self.closed = 0
+
+    def handle(self, message) -> None:
+        self.world.log.append((self.kind, message))
+        self.world.clock.now_ns += self.world.cost_ns(message)
+        reaction = self.world.reactions.pop(message, None)
+        if reaction is not None:
+            reaction()
+
+    def close(self) -> None:
+        self.is_open = False
+        self.closed += 1
+
+
+class World:
+    """A core with the queues of a node: who posts what, and what came out in which order."""
+
+    def __init__(self, make_core=DispatchCore, min_share=0.05) -> None:
+        self.clock = FakeClock()
+        self.core = make_core(self.clock, min_share)
+        self.log: list = []
+        self.reactions: dict = {}
+        self.cost_ns = lambda message: 10 * US
+        self.commands = FakeRoute(self, DispatchLane.ORDER_FLOW, "command")
+        self.events = FakeRoute(self, DispatchLane.ORDER_FLOW, "event")
+        self.data = FakeRoute(self, DispatchLane.DATA, "data")
+        self.instruments = FakeRoute(self, DispatchLane.DATA, "instrument")
+        self.low = FakeRoute(self, DispatchLane.LOW, "low")
+        self.routes = (self.commands, self.events, self.data, self.instruments, self.low)
+
+    def drain(self) -> None:
+        while self.core.serve(SLICE_NS):
+            pass
+
+    @property
+    def messages(self) -> list:
+        return [message for _, message in self.log]
+
+
+class NaiveDispatcher:
+    """What one writes first: a lane for each kind of message, commands first, always slices."""
+
+    RANKS = ("command", "event", "instrument", "data", "low")
+
+    def __init__(self, clock_ns, min_share) -> None:
+        self._clock_ns = clock_ns
+        self._lanes = [deque() for _ in self.RANKS]
+
+    def begin_startup(self) -> None:
+        pass
+
+    def end_startup(self) -> None:
+        pass
+
+    def release_held(self) -> None:
+        pass
+
+    def post(self, route, message) -> None:
+        self._lanes[self.RANKS.index(route.kind)].append((route, message))
+
+    def serve(self, slice_ns) -> bool:
+        end_ns = self._clock_ns() + slice_ns
+        while True:
+            lane = next((lane for lane in self._lanes if lane), None)
+            if lane is None:
+                return False
+            route, message = lane.popleft()
+            if message is None:
+                route.close()
+            elif route.is_open:
+                route.handle(message)
+            if self._clock_ns() >= end_ns:
+                return any(self._lanes)
+
+
+# -- the rules -----------------------------------------------------------------------------------
+# Each rule is a check of a world. It holds with our core, and a naive dispatcher breaks it:
+# a check that could not fail would prove nothing.
+
+
+def check_that_a_command_never_overtakes_an_order_event(make_core) -> None:
+    world = World(make_core)
+    world.core.post(world.events, "filled")
+    world.core.post(world.commands, "close")
+    world.drain()
+    assert world.messages == ["filled", "close"]
+
+
+def check_that_a_snapshot_and_its_changes_stay_together(make_core) -> None:
+    world = World(make_core)
+    for number in range(4):
+        world.core.post(world.data if number % 2 else world.instruments, number)
+    world.drain()
+    assert world.messages == [0, 1, 2, 3]
+
+
+def check_that_startup_serves_in_order_of_arrival(make_core) -> None:
+    world = World(make_core)
+    world.core.begin_startup()
+    world.core.post(world.data, 0)
+    world.core.post(world.low, 1)
+    world.core.post(world.instruments, 2)
+    world.core.post(world.events, 3)
+    world.core.post(world.commands, 4)
+    world.drain()
+    assert world.messages == [0, 1, 2, 3, 4]
+
+
+def check_that_startup_has_no_slices(make_core) -> None:
+    world = World(make_core)
+    world.core.begin_startup()
+    for number in range(3_000):
+        world.core.post(world.instruments, number)
+    assert not world.core.serve(SLICE_NS)
+    assert len(world.log) == 3_000
+
+
+def check_that_a_waiting_lane_gets_its_share(make_core) -> None:
+    world = World(make_core)
+    spent = saturate(world, (world.commands, world.data), 40_000)
+    assert spent["data"] >= 0.05 * sum(spent.values()) - OWED_NS - 10 * US
+
+
+def check_that_a_closed_route_loses_nothing(make_core) -> None:
+    world = World(make_core)
+    world.data.is_open = False
+    world.core.post(world.data, 1)
+    world.drain()
+    world.data.is_open = True
+    world.core.release_held()
+    world.drain()
+    assert world.messages == [1]
+
+
+RULES = (
+    check_that_a_command_never_overtakes_an_order_event,
+    check_that_a_snapshot_and_its_changes_stay_together,
+    check_that_startup_serves_in_order_of_arrival,
+    check_that_startup_has_no_slices,
+    check_that_a_waiting_lane_gets_its_share,
+    check_that_a_closed_route_loses_nothing,
+)
+
+
+def saturate(world: World, routes, turns: int) -> dict[str, int]:
+    """Keep every route's lane filled for so many messages; return the time each got."""
+    spent = dict.fromkeys((route.kind for route in routes), 0)
+    for route in routes:
+        for _ in range(2):
+            world.core.post(route, route.kind)
+    while len(world.log) < turns:
+        seen = len(world.log)
+        before_ns = world.clock.now_ns
+        world.core.serve(1)  # nanosecond: one message
+        assert len(world.log) == seen + 1
+        kind = world.log[-1][0]
+        spent[kind] += world.clock.now_ns - before_ns
+        world.core.post(next(route for route in routes if route.kind == kind), kind)
+    return spent
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_rule_holds(rule):
+    rule(DispatchCore)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_naive_dispatcher_breaks_the_rule(rule):
+    with pytest.raises(AssertionError):
+        rule(NaiveDispatcher)
+
+
+# -- properties ----------------------------------------------------------------------------------
+
+def set_open(world: World, is_open: bool) -> None:
+    for route in world.routes:
+        route.is_open = is_open
+    if is_open:
+        world.core.release_held()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("post"), st.integers(0, 4)),
+        st.tuples(st.just("react"), st.integers(0, 4)),
+        st.tuples(st.just("serve"), st.sampled_from([1, 15 * US, 60 * US, SLICE_NS])),
+        st.tuples(st.just("close"), st.integers(0, 4)),
+        st.tuples(st.just("open"), st.integers(0, 4)),
+        st.tuples(st.just("begin_startup"), st.none()),
+        st.tuples(st.just("end_startup"), st.none()),
+    ),
+    max_size=60,
+)
+
+
+def play(world: World, steps) -> dict[object, int]:
+    """Carry out the steps; return when each message was posted."""
+    posted: dict[object, int] = {}
+
+    def post(index: int) -> int:
+        number = len(posted)
+        posted[number] = index
+        world.core.post(world.routes[index], number)
+        return number
+
+    for step, value in steps:
+        if step == "post":
+            post(value)
+        elif step == "react":
+            # A handler that posts: the order comes from inside the dispatcher.
+            world.reactions[post(value)] = lambda value=value: post(value)
+        elif step == "serve":
+            world.core.serve(value)
+        elif step == "close":
+            world.routes[value].is_open = False
+        elif step == "open":
+            world.routes[value].is_open = True
+            world.core.release_held()
+        else:
+            getattr(world.core, step)()
+    set_open(world, True)
+    world.drain()
+    return posted
+
+
+@given(STEPS)
+@settings(max_examples=300, deadline=None)
+def test_nothing_is_lost_and_nothing_comes_twice(steps):
+    world = World()
+    posted = play(world, steps)
+    assert sorted(world.messages) == list(posted)
+
+
+@given(STEPS)
+@settings(max_examples=300, deadline=None)
+def test_each_queue_is_first_in_first_out_whatever_happens(steps):
+    world = World()
+    play(world, steps)
+    for route in world.routes:
+        handled = [message for kind, message in world.log if kind == route.kind]
+        assert handled == sorted(handled)
+
+
+@given(STEPS)
+@settings(max_examples=300, deadline=None)
+def test_order_flow_is_one_first_in_first_out_whatever_the_slices_and_starts(steps):
+    steps = [step for step in steps if step[0] not in ("open", "close")]
+    world = World()
+    play(world, steps)
+    handled = [message for kind, message in world.log if kind in ("command", "event")]
+    assert handled == sorted(handled)
+
+
+@given(STEPS)
+@settings(max_examples=200, deadline=None)
+def test_order_flow_keeps_its_order_when_all_of_it_stops_and_starts_together(steps):
+    # As a node does: its engines stop and start together.
+    world = World()
+    count = 0
+    for step, value in steps:
+        if step in ("post", "react"):
+            world.core.post(world.routes[value], count)
+            count += 1
+        elif step == "serve":
+            world.core.serve(value)
+        elif step in ("close", "open"):
+            set_open(world, step == "open")
+        else:
+            getattr(world.core, step)()
+    set_open(world, True)
+    world.drain()
+    for kinds in (("command", "event"), ("data", "instrument")):
+        handled = [message for kind, message in world.log if kind in kinds]
+        assert handled == sorted(handled)
+
+
+@given(
+    st.lists(st.integers(1, 400), min_size=3, max_size=3),
+    st.sampled_from([0.01, 0.05, 0.2]),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_waiting_lane_gets_its_share_of_the_time_in_the_long_run(costs_us, min_share):
+    world = World(min_share=min_share)
+    routes = (world.commands, world.data, world.low)
+    cost = {route.kind: us * US for route, us in zip(routes, costs_us, strict=True)}
+    world.cost_ns = cost.__getitem__
+    spent = saturate(world, routes, 3_000)
+    total = sum(spent.values())
+    # Beginning and end: what is owed is paid in pieces, and a handler is not interrupted.
+    slack_ns = OWED_NS + 2 * max(cost.values())
+    for kind in ("data", "low"):
+        assert spent[kind] >= min_share * total - slack_ns, (kind, spent)
+
+
+@given(st.lists(st.integers(1, 400), min_size=2, max_size=2))
+@settings(max_examples=60, deadline=None)
+def test_a_waiting_lane_gets_no_more_than_its_share_and_one_handler(costs_us):
+    world = World()
+    routes = (world.commands, world.data)
+    cost = {route.kind: us * US for route, us in zip(routes, costs_us, strict=True)}
+    world.cost_ns = cost.__getitem__
+    spent = saturate(world, routes, 3_000)
+    assert spent["data"] <= 0.06 * sum(spent.values()) + OWED_NS + 2 * max(cost.values())
+
+
+def test_a_lane_with_one_slow_message_at_a_time_does_not_take_more_than_its_share():
+    # The lane is empty while its only message is handled: the debt must outlive that.
+    world = World()
+    world.cost_ns = lambda message: 10_000 * US if message == "slow" else 10 * US
+    spent = {"command": 0, "data": 0}
+    for _ in range(20_000):
+        for route, message in ((world.commands, "fast"), (world.data, "slow")):
+            if not world.core.depth(route.lane):
+                world.core.post(route, message)
+        before_ns = world.clock.now_ns
+        world.core.serve(1)
+        spent[world.log[-1][0]] += world.clock.now_ns - before_ns
+    assert spent["data"] <= 0.06 * sum(spent.values()) + 10_000 * US
+
+
+def test_a_lane_that_did_not_wait_is_owed_nothing():
+    world = World()
+    for number in range(1_000):
+        world.core.post(world.commands, number)
+    world.drain()
+    world.log.clear()
+    world.core.post(world.data, "data")
+    world.core.post(world.commands, "command")
+    world.drain()
+    assert world.messages == ["command", "data"]
+
+
+# -- slices --------------------------------------------------------------------------------------
+
+
+def test_a_slice_begins_no_message_after_its_end_and_handles_at_least_one():
+    world = World()
+    for number in range(100):
+        world.core.post(world.data, number)
+    assert world.core.serve(95 * US)
+    assert len(world.log) == 10
+    assert world.core.serve(0)
+    assert len(world.log) == 11
+
+
+def test_order_flow_that_arrives_during_a_slice_is_served_next():
+    world = World()
+    for number in range(10):
+        world.core.post(world.data, number)
+    world.reactions[2] = lambda: world.core.post(world.commands, "command")
+    world.drain()
+    assert world.messages.index("command") == 3
+
+
+def test_serve_returns_false_when_only_closed_routes_are_left():
+    world = World()
+    world.data.is_open = False
+    world.core.post(world.data, 1)
+    assert not world.core.serve(SLICE_NS)
+    assert not world.core.has_work()
+    assert world.core.depth(DispatchLane.DATA) == 1
+
+
+# -- startup -------------------------------------------------------------------------------------
+
+
+def test_what_came_before_the_end_of_startup_goes_first():
+    world = World()
+    world.core.begin_startup()
+    world.core.post(world.data, "early data")
+    world.core.end_startup()
+    world.core.post(world.commands, "late command")
+    world.drain()
+    assert world.messages == ["early data", "late command"]
+
+
+def test_startup_that_ends_inside_a_handler_has_slices_from_then_on():
+    world = World()
+    world.core.begin_startup()
+    for number in range(1_000):
+        world.core.post(world.data, number)
+    world.reactions[500] = world.core.end_startup
+    assert world.core.serve(SLICE_NS)
+    assert len(world.log) == 501
+
+
+def test_an_order_event_left_from_before_a_second_start_is_served_before_its_commands():
+    world = World()
+    for route in world.routes:
+        route.is_open = False
+    world.core.post(world.data, "old data")
+    world.core.post(world.events, "old event")
+    world.drain()
+    world.core.begin_startup()
+    for route in world.routes:
+        route.is_open = True
+    world.core.release_held()
+    world.core.post(world.commands, "new command")
+    world.drain()
+    assert world.messages.index("old event") < world.messages.index("new command")
+    assert world.messages.index("old data") < world.messages.index("new command")
+
+
+# -- closed routes and sentinels -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_startup", [False, True])
+def test_what_a_closed_route_held_back_goes_before_what_came_later(in_startup):
+    world = World()
+    if in_startup:
+        world.core.begin_startup()
+    world.data.is_open = False
+    for number in range(3):
+        world.core.post(world.data, number)
+        world.core.post(world.instruments, f"other {number}")
+    world.drain()
+    assert world.messages == ["other 0", "other 1", "other 2"]
+    world.core.post(world.data, 3)
+    world.data.is_open = True
+    world.core.release_held()
+    world.drain()
+    assert world.messages[3:] == [0, 1, 2, 3]
+
+
+def test_the_sentinel_stops_at_its_place_and_only_its_own_route():
+    world = World()
+    world.core.post(world.commands, 1)
+    world.core.post(world.commands, None)
+    world.core.post(world.commands, 2)
+    world.core.post(world.events, 3)
+    world.drain()
+    assert world.messages == [1, 3]
+    assert world.commands.closed == 1
+    assert world.core.depth(DispatchLane.ORDER_FLOW) == 1
+
+
+def test_a_handler_that_raises_keeps_the_rest_and_the_figures():
+    world = World()
+    world.reactions[1] = _interrupt
+    for number in range(3):
+        world.core.post(world.data, number)
+    with pytest.raises(KeyboardInterrupt):
+        world.core.serve(SLICE_NS)
+    assert world.core.served[DispatchLane.DATA] == 2
+    world.drain()
+    assert world.messages == [0, 1, 2]
+    assert world.core.served[DispatchLane.DATA] == 3
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_depth_counts_messages_and_not_their_routes():
+    world = World()
+    for lane_route in (world.commands, world.data, world.low):
+        world.core.post(lane_route, 1)
+        world.core.post(lane_route, 2)
+    assert [world.core.depth(lane) for lane in WAITING_LANES] == [2, 2, 2]
