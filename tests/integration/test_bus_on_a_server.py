@@ -290,7 +290,7 @@ async def test_the_stock_reader_reads_our_entries(make_client, server, store, en
 FLAGS = ("use_trader_prefix", "use_trader_id", "use_instance_id", "stream_per_topic")
 
 
-@pytest.mark.parametrize("values", itertools.product([True, False], repeat=len(FLAGS)))
+@pytest.mark.parametrize("values", list(itertools.product([True, False], repeat=len(FLAGS))))
 def test_stream_keys_are_those_of_stock(server, store, eventually, values):
     flags = dict(zip(FLAGS, values, strict=True)) | {"streams_prefix": "flow"}
     instance = UUID4().value

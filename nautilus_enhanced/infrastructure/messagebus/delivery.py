@@ -92,7 +92,7 @@ def plan_batch(queued: Sequence[int], limit: int) -> list[int]:
     -------
     list[int]
         Messages for each lane: the urgent ones first, but at least a sixteenth of the batch
-        for each lane that waits, so that none starves.
+        for each lane that waits, so that none starves when the batch has room for one of each.
     """
     reserve = max(1, limit // LANE_SHARE)
     shares = [0] * len(queued)

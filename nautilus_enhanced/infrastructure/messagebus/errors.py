@@ -7,6 +7,8 @@ operating system never leave the package: they are translated in `connection.py`
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EnhancedBusError(Exception):
     """The root of all errors that this package raises on purpose."""
@@ -32,8 +34,13 @@ class ConfigurationError(EnhancedBusError, ValueError):
         self.field = field
         self.value = value
         self.allowed = allowed
+        self.remedy = remedy
         sentence = f"`{field}` was {value!r}, allowed: {allowed}"
         super().__init__(f"{sentence}. {remedy}" if remedy else sentence)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The inherited one would make it from its sentence alone, and break the worker that does.
+        return type(self), (self.field, self.value, self.allowed, self.remedy)
 
 
 class HostError(EnhancedBusError):
@@ -62,9 +69,13 @@ class MissingExtraError(HostError):
 
     def __init__(self, extra: str, needed_for: str) -> None:
         self.extra = extra
+        self.needed_for = needed_for
         super().__init__(
             f"{needed_for} needs the extra `{extra}`: run `pip install 'nt-enhanced[{extra}]'`",
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.extra, self.needed_for)
 
 
 class ServerError(EnhancedBusError):

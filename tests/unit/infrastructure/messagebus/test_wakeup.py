@@ -1,0 +1,105 @@
+"""The bell: nobody who may not wait is left waiting, and nobody rings without need."""
+
+import sys
+import threading
+import time
+
+import pytest
+
+from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
+from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
+
+
+def lane_of(interval_ms, max_messages=100):
+    settings = LaneSettings(flush_interval_ms=interval_ms, max_messages=max_messages)
+    return Lane(MessagePriority.NORMAL, settings)
+
+
+def rings(bell, lane):
+    bell.on_put(lane)
+    return bell.sleep(0.0001)
+
+
+@pytest.mark.parametrize("interval_ms", [0, 1, 1_000])
+def test_a_writer_that_works_is_left_alone(interval_ms):
+    assert not rings(Doorbell(), lane_of(interval_ms))
+
+
+@pytest.mark.parametrize("interval_ms", [0, 1, 1_000])
+def test_an_idle_writer_is_woken_by_anything(interval_ms):
+    bell = Doorbell()
+    bell.hang_up(IDLE)
+    assert rings(bell, lane_of(interval_ms))
+
+
+def test_a_writer_that_waits_for_one_lane_is_woken_only_by_a_more_urgent_one():
+    bell = Doorbell()
+    for interval_ms, woken in [(0, True), (9, True), (10, False), (100, False)]:
+        bell.hang_up(10_000_000)
+        assert rings(bell, lane_of(interval_ms)) is woken
+
+
+def test_a_lane_that_is_half_full_wakes_the_writer():
+    bell = Doorbell()
+    bell.hang_up(1)
+    lane = lane_of(1_000, max_messages=4)
+    lane.put("topic", b"")
+    assert not rings(bell, lane)
+    lane.put("topic", b"")
+    assert rings(bell, lane)
+
+
+def test_only_the_first_put_rings():
+    bell = Doorbell()
+    bell.hang_up(IDLE)
+    bell.on_put(lane_of(0))
+    bell.on_put(lane_of(0))
+    assert bell.sleep(0.0001)
+    assert not bell.sleep(0.0001)
+
+
+def test_taking_it_down_forgets_who_rang():
+    bell = Doorbell()
+    for _ in range(3):
+        bell.ring()
+    bell.take_down()
+    assert not bell.sleep(0.0001)
+
+
+def test_no_wake_up_is_lost_between_many_threads():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        bell, lane = Doorbell(), lane_of(0)
+        publishers, each = 3, 400
+        slowest = 0.0
+
+        def publish():
+            for _ in range(each):
+                lane.put("topic", b"")
+                bell.on_put(lane)
+                deadline = time.monotonic() + 20
+                # Until the writer has everything: so each put finds it asleep or about to be.
+                while len(lane) and time.monotonic() < deadline:
+                    time.sleep(0)
+
+        threads = [threading.Thread(target=publish) for _ in range(publishers)]
+        for thread in threads:
+            thread.start()
+        taken = 0
+        while taken < publishers * each:
+            taken += len(lane.take(100, 100))
+            bell.hang_up(IDLE)
+            if not len(lane) and taken < publishers * each:
+                began = time.monotonic()
+                assert bell.sleep(10.0), "it slept through a put"
+                slowest = max(slowest, time.monotonic() - began)
+            bell.take_down()
+        for thread in threads:
+            thread.join()
+        assert slowest < 5.0
+    finally:
+        sys.setswitchinterval(before)

@@ -1,0 +1,88 @@
+"""The form of messages in the server: read back by hiredis, numbered without end."""
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nautilus_enhanced.infrastructure.messagebus import wire
+from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+from nautilus_enhanced.infrastructure.messagebus.wire import Stream
+from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+
+
+NAMING = StreamNaming(trader_id="T-1")
+
+
+def read_back(raw):
+    reader = hiredis.Reader()
+    reader.feed(raw)
+    command = reader.gets()
+    assert reader.gets() is False
+    return command
+
+
+@given(st.lists(st.binary(max_size=40), min_size=1, max_size=6))
+def test_a_command_is_read_back_as_it_was(items):
+    assert read_back(wire.command(*items)) == items
+
+
+@given(
+    topic=st.text(st.characters(), max_size=20),
+    payload=st.binary(max_size=100),
+    entry_id=st.tuples(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1)),
+)
+def test_a_message_is_read_back_with_its_fields_in_order(topic, payload, entry_id):
+    route = RouteTable(NAMING, "MsgPack").route(topic)
+    command = read_back(route.xadd(wire.format_entry_id(entry_id), payload))
+    raw_topic = topic.encode("utf-8", "backslashreplace")
+    assert command == [
+        b"XADD", b"trader-T-1:stream:" + raw_topic, b"%d-%d" % entry_id,
+        b"topic", raw_topic, b"payload", payload, b"type", b"", b"encoding", b"MsgPack",
+    ]  # fmt: skip
+    assert command[4].decode() or not topic
+    assert wire.parse_entry_id(command[2]) == entry_id
+
+
+@given(
+    start=st.tuples(st.integers(0, 2**50), st.integers(0, 2**50)),
+    clock=st.lists(st.integers(0, 2**50) | st.sampled_from([0, 5, 5, 6]), max_size=50),
+)
+def test_entry_ids_rise_whatever_the_clock_does(start, clock):
+    stream = Stream(b"key")
+    stream.last_id = start
+    previous = start
+    for now_ms in clock:
+        entry_id = stream.next_id(now_ms)
+        assert entry_id > previous
+        assert entry_id[0] == max(now_ms, previous[0])
+        previous = entry_id
+
+
+def test_a_stream_whose_last_id_is_unknown_gives_no_number():
+    with pytest.raises(RuntimeError, match="not known"):
+        Stream(b"key").next_id(1)
+
+
+def test_an_id_without_a_sequence_is_the_first_of_its_millisecond():
+    assert wire.parse_entry_id(b"5") == (5, 0)
+
+
+def test_topics_share_a_stream_when_it_is_not_one_for_each():
+    routes = RouteTable(StreamNaming(trader_id="T", stream_per_topic=False), "Json")
+    assert routes.route("a").stream is routes.route("b").stream
+    assert routes.route("a") is routes.route("a")
+    assert routes.route("a").stream.key == b"trader-T:stream"
+
+
+def test_topics_are_forgotten_between_batches_only(monkeypatch):
+    monkeypatch.setattr(wire, "MAX_ROUTES", 3)
+    routes = RouteTable(NAMING, "Json")
+    first = routes.route("0")
+    for number in range(5):
+        routes.route(str(number))
+    assert routes.route("0") is first
+    routes.forget_if_full()
+    assert routes.route("0").stream is not first.stream
+    routes.forget_if_full()
+    assert routes.route("0").stream.last_id is None
