@@ -9,6 +9,8 @@ from typing import Final
 
 from nautilus_enhanced.sandbox.binance.clients import data_client_config
 from nautilus_enhanced.sandbox.binance.clients import exec_client_config
+from nautilus_enhanced.sandbox.binance.process import BinanceSpotVenueProcess
+from nautilus_enhanced.sandbox.binance.process import VenueAddress
 from nautilus_enhanced.sandbox.binance.statistics import OrderPush
 from nautilus_enhanced.sandbox.binance.statistics import VenueStatistics
 from nautilus_enhanced.sandbox.errors import VenueError
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BinanceSpotVenue",
+    "BinanceSpotVenueProcess",
     "OrderPush",
+    "VenueAddress",
     "VenueStatistics",
     "data_client_config",
     "exec_client_config",
