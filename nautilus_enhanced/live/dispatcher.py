@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from threading import get_ident
+from threading import Lock
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -14,7 +15,6 @@ from nautilus_enhanced.live.scheduling import DispatchLane
 
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from nautilus_enhanced.live.queues import EngineQueue
@@ -118,9 +118,10 @@ class PriorityDispatcher:
         self._slice_ns = self.settings.slice_us * 1_000
         self._trader_has_started: Callable[[], bool] | None = None
         self._queues: list[EngineQueue] = []
-        self._scheduled = False
+        # Held from scheduling a drain until its end. Taking it is one step for all threads, so
+        # there is one drain at a time: two would be two slices for each turn of the loop.
+        self._scheduled = Lock()
         self._in_startup = False
-        self._loop_ident: int | None = None
         self._slices = 0
         self._longest_slice_ns = 0
         if trader_has_started is not None:
@@ -147,8 +148,11 @@ class PriorityDispatcher:
         self._queues.append(queue)
 
     def on_loop_thread(self) -> bool:
-        """Return whether the calling thread is the one that handlers run on."""
-        return get_ident() == self._loop_ident
+        """Return whether the caller runs on the event loop, where handlers run."""
+        try:
+            return asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            return False
 
     def post(self, route: Route, message: Any) -> None:
         """
@@ -162,7 +166,7 @@ class PriorityDispatcher:
         if self._in_startup and self._startup_is_over():
             self._end_startup()
         self._core.post(route, message)
-        if not self._scheduled:
+        if not self._scheduled.locked():
             self._schedule()
 
     def open(self, routes: tuple[Any, ...]) -> None:
@@ -173,7 +177,7 @@ class PriorityDispatcher:
         for route in routes:
             route.is_open = True
         self._core.release_held()
-        if self._core.has_work() and not self._scheduled:
+        if self._core.has_work():
             self._schedule()
 
     def statistics(self) -> DispatcherStatistics:
@@ -200,18 +204,19 @@ class PriorityDispatcher:
         self._in_startup = False
 
     def _schedule(self) -> None:
-        self._scheduled = True
+        """Schedule a drain unless there is one."""
+        if not self._scheduled.acquire(blocking=False):
+            return
         try:
-            if get_ident() == self._loop_ident:
+            if self.on_loop_thread():
                 self._loop.call_soon(self._drain)
             else:
                 self._loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            self._scheduled = False
+        except BaseException:
+            self._scheduled.release()
             raise
 
     def _drain(self) -> None:
-        self._loop_ident = get_ident()
         core = self._core
         if self._in_startup and self._startup_is_over():
             self._end_startup()
@@ -227,6 +232,6 @@ class PriorityDispatcher:
                 self._longest_slice_ns = spent_ns
             # Clear the flag first and look second: a thread that posts between the two finds
             # it cleared and schedules; one that posted before is seen by the look.
-            self._scheduled = False
-            if core.has_work() and not self._scheduled:
+            self._scheduled.release()
+            if core.has_work():
                 self._schedule()
