@@ -3,7 +3,8 @@ Topic patterns, as NautilusTrader matches them.
 
 ``*`` stands for any number of bytes, none included; ``?`` for exactly one byte of the topic's
 UTF-8 form. Everything else stands for itself. ``tests/unit`` holds this against the matcher of
-the installed NautilusTrader.
+the installed NautilusTrader, for topics without a ``*``, which no topic should have: there its
+versions disagree with one another.
 """
 
 from __future__ import annotations

