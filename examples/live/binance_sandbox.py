@@ -114,9 +114,7 @@ def testnet_clients() -> tuple[Any, Any]:
     if "testnet" in BinanceDataClientConfig.__struct_fields__:
         fields["testnet"] = True
     else:
-        from nautilus_trader.adapters.binance.common.enums import (  # noqa: PLC0415 (not in 1.221)
-            BinanceEnvironment,
-        )
+        from nautilus_trader.adapters.binance.common.enums import BinanceEnvironment  # noqa: PLC0415 (not in 1.221)
 
         fields["environment"] = BinanceEnvironment.TESTNET
     return BinanceDataClientConfig(**fields), BinanceExecClientConfig(**fields)

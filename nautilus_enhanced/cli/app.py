@@ -28,11 +28,11 @@ COMMANDS: Final = {
 class LazyGroup(click.Group):
     """A group that imports a command only when it is asked for."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's)
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of the commands."""
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's)
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command; None if there is no such."""
         entry = COMMANDS.get(cmd_name)
         if entry is None:
@@ -40,7 +40,7 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(entry[0]).command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in sorted(COMMANDS.items())])
@@ -50,11 +50,9 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="nt-enhanced")
 def cli() -> None:
     """
-    The enhanced message bus for NautilusTrader.
+    Run and look after the enhanced message bus for NautilusTrader.
 
-    \b
-    Exit codes: 0 success, 1 the check failed, 2 bad input or trouble at start,
-    130 interrupted.
+    Exit codes: 0 success, 1 the check failed, 2 bad input or trouble at start, 130 interrupted.
     """
 
 

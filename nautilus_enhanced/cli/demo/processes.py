@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import subprocess
 import sys
@@ -139,7 +140,5 @@ class Family:
 
 
 def _wait(child: Child, timeout_s: float) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         child.process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        pass

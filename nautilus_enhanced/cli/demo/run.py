@@ -110,9 +110,10 @@ def run_bus(
     MissingExtraError, EmbeddedServerError
         If the embedded server could not be started.
     """
-    with tempfile.TemporaryDirectory(prefix="nt-enhanced-demo-") as folder, Family(
-        Path(folder)
-    ) as family:
+    with (
+        tempfile.TemporaryDirectory(prefix="nt-enhanced-demo-") as folder,
+        Family(Path(folder)) as family,
+    ):
         return _Run(bus, settings, on_progress, Path(folder), family).run()
 
 

@@ -86,7 +86,7 @@ class DemoStrategy(Strategy):
         self.quotes += 1
         self._last_quote = tick
 
-    def on_trade_tick(self, tick: TradeTick) -> None:  # noqa: ARG002 (counted only)
+    def on_trade_tick(self, tick: TradeTick) -> None:
         """Count."""
         self.trades += 1
 
@@ -161,9 +161,7 @@ class DemoStrategy(Strategy):
         )
 
     def _market(self, side: OrderSide) -> Any:
-        return self._submit(
-            self.order_factory.market(self._instrument_id, side, self._quantity())
-        )
+        return self._submit(self.order_factory.market(self._instrument_id, side, self._quantity()))
 
     def _submit(self, order: Any) -> Any:
         self.submitted += 1

@@ -104,9 +104,7 @@ class BinanceSpotVenueProcess:
     def data_client_config(self, **settings: Any) -> Any:
         """Return the ``BinanceDataClientConfig`` for this venue."""
         address = self.address
-        return data_client_config(
-            http_url=address.http_url, ws_url=address.ws_url, **settings
-        )
+        return data_client_config(http_url=address.http_url, ws_url=address.ws_url, **settings)
 
     def exec_client_config(self, **settings: Any) -> Any:
         """Return the ``BinanceExecClientConfig`` for this venue."""

@@ -1,0 +1,219 @@
+"""The demo as a user runs it: the real command, processes, venue, server and node."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+DEMO = [sys.executable, "-m", "nautilus_enhanced.cli", "demo"]
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "market_data"
+PRIORITIES = {"CRITICAL", "HIGH", "NORMAL", "LOW"}
+
+
+def run_demo(*arguments, timeout=120, **kwargs):
+    return subprocess.run(
+        [*DEMO, *arguments], capture_output=True, text=True, timeout=timeout, check=False, **kwargs
+    )
+
+
+def processes_of(group_marker):
+    """Return the command lines of processes that carry the marker in their environment."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdecimal():
+            continue
+        try:
+            environment = (folder / "environ").read_bytes()
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if group_marker.encode() in environment and state != "Z":
+            found.append((folder / "cmdline").read_bytes().replace(b"\0", b" "))
+    return found
+
+
+@pytest.fixture(scope="module")
+def both_buses(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "both.json"
+    done = run_demo("--seconds", "4", "--bus", "both", "--json", str(path))
+    return done, json.loads(path.read_text()) if path.exists() else None
+
+
+def test_both_buses_pass(both_buses):
+    done, result = both_buses
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("OK: ")
+    assert set(result) == {"stock", "enhanced"}
+
+
+@pytest.mark.parametrize("bus", ["stock", "enhanced"])
+def test_orders_were_filled_and_nothing_was_lost_or_doubled(both_buses, bus):
+    report = both_buses[1][bus]
+    assert report["ok"] is True
+    assert report["bus"] == bus
+    assert report["server"] == "embedded"
+    assert report["quotes"] > 1_000
+    assert report["trades"] > 10
+    assert report["orders_submitted"] >= report["orders_filled"] > 5
+    assert report["orders_rejected"] > 0
+    assert report["orders_canceled"] > 0
+    assert report["lost"] == report["duplicated"] == report["undecodable"] == 0
+    assert set(report["published"]) == set(report["acknowledged"]) == PRIORITIES
+    assert report["consumed"] >= sum(report["published"].values())
+    latency = report["order_event_latency_ms"]
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
+
+
+def test_the_server_acknowledged_everything_on_the_enhanced_bus_only(both_buses):
+    result = both_buses[1]
+    assert result["enhanced"]["features"] == ["dispatch", "publisher"]
+    for lane, published in result["enhanced"]["published"].items():
+        assert result["enhanced"]["acknowledged"][lane] >= published
+    assert result["enhanced"]["published"]["HIGH"] > 50
+    assert sum(result["stock"]["acknowledged"].values()) == 0
+    assert result["stock"]["features"] == []
+
+
+def test_a_recording_is_replayed_on_a_server_of_the_users_own(tmp_path, server):
+    recording = tmp_path / "quotes.csv"
+    rows = [f"{1_600_000_000_000 + 20 * i},{100 + i % 7}.10,{100 + i % 7}.20" for i in range(400)]
+    recording.write_text("timestamp,bid,ask\n" + "\n".join(rows) + "\n")
+    done = run_demo(
+        "--seconds", "3", "--replay", str(recording), "--symbol", "BTC/USDT",
+        "--redis-url", server.connection_url, "--json", "-",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    # Standard output is the result and nothing else; what is for people is beside it.
+    assert json.loads(done.stdout)["quotes"] > 50
+    assert "OK: " in done.stderr
+    # A server that is not ours is left as it was.
+    import redis  # noqa: PLC0415 (this test only)
+
+    assert not list(redis.Redis.from_url(server.connection_url).scan_iter(match="trader-DEMO-*"))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not beside the checkout")
+@pytest.mark.parametrize("name", ["btcusdt-quotes.parquet", "usdjpy-ticks.csv"])
+def test_shared_recordings_are_replayed(name):
+    done = run_demo("--seconds", "3", "--speed", "50", "--replay", str(SHARED / name))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# -- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--seconds", "0"], "Invalid value for '--seconds'"),
+        (["--replay", "nowhere.csv"], "'nowhere.csv' is not a file that can be read"),
+        (["--json", "/nowhere/x.json"], "'/nowhere/x.json' cannot be written"),
+        (["--redis-url", "http://x"], "`--redis-url` was 'http://x', allowed:"),
+        (["--redis-url", "redis://127.0.0.1:1/0"], "does not answer"),
+        (["--bus", "fast"], "'fast' is not one of 'stock', 'enhanced', 'both'"),
+        (["--nonsense"], "No such option"),
+    ],
+)
+def test_bad_input_gets_a_sentence_and_exit_code_2(arguments, sentence):
+    done = run_demo(*arguments, timeout=60)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x00\x01garbage", b"a,b\n1,2\n", b"timestamp,bid,ask\n"]
+)
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_corrupt_recording_gets_a_sentence_and_exit_code_2(tmp_path, content, ending):
+    recording = tmp_path / f"bad{ending}"
+    recording.write_bytes(content)
+    done = run_demo("--replay", str(recording), timeout=60)
+    assert done.returncode == 2
+    assert str(recording) in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_port_in_use_gets_a_sentence_and_exit_code_2():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run_demo("--venue-port", str(taken.getsockname()[1]), timeout=60)
+    assert done.returncode == 2
+    assert "choose another port" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_no_folder_for_temporary_files_gets_a_sentence_and_exit_code_2(tmp_path):
+    # Making every candidate of `tempfile` unusable needs a user without rights; root has them
+    # everywhere, so an unusable TMPDIR is all that can be shown here.
+    code = (
+        "import tempfile, sys; tempfile._candidate_tempdir_list = lambda: ['/nowhere'];"
+        "sys.argv = ['nt-enhanced', 'demo']; from nautilus_enhanced.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "No usable temporary directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- interruption --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "delay_s"),
+    [
+        *((signal.SIGINT, delay_s) for delay_s in (0.25, 0.6, 1.0, 2.0, 4.0)),
+        (signal.SIGTERM, 2.0),
+    ],
+)
+def test_an_interruption_stops_everything_within_five_seconds(delay_s, number):
+    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-{number}-{delay_s}"
+    name, _, value = marker.partition("=")
+    process = subprocess.Popen(
+        [*DEMO, "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {name: value},
+    )
+    time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
+    os.killpg(process.pid, number)
+    out, _ = process.communicate(timeout=5)
+    deadline = time.monotonic() + 2
+    while processes_of(marker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(marker) == []
+    assert "Traceback" not in out
+    # A signal that comes before Python has set up anything ends the process by itself.
+    assert process.returncode in (130, -number)
+
+
+def test_nothing_is_left_when_the_demo_is_killed():
+    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-kill"
+    name, _, value = marker.partition("=")
+    process = subprocess.Popen(
+        [*DEMO, "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {name: value},
+    )
+    for line in process.stdout:
+        if "trading" in line:
+            break
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    deadline = time.monotonic() + 15
+    while processes_of(marker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(marker) == []

@@ -1,0 +1,51 @@
+"""What the build ships is what the checkout has."""
+
+import sys
+import tomllib
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).resolve().parents[2]
+MAPPED = {"nautilus_enhanced.adapters": "adapters", "nautilus_enhanced.patches": "patches"}
+
+
+def listed_packages() -> list[str]:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return pyproject["tool"]["setuptools"]["packages"]
+
+
+def packages_in_the_checkout() -> set[str]:
+    tops = {"nautilus_enhanced": ROOT / "nautilus_enhanced"}
+    tops |= {name: ROOT / folder for name, folder in MAPPED.items()}
+    return {
+        ".".join((name, *init.parent.relative_to(top).parts))
+        for name, top in tops.items()
+        for init in top.rglob("__init__.py")
+    }
+
+
+def test_every_folder_is_listed_in_the_build():
+    assert set(listed_packages()) == packages_in_the_checkout()
+
+
+def test_the_list_is_sorted_and_without_doubles():
+    assert listed_packages() == sorted(set(listed_packages()))
+
+
+@pytest.mark.parametrize("name", listed_packages())
+def test_every_package_can_be_imported_and_says_what_it_is(name):
+    assert import_module(name).__doc__
+
+
+def test_the_mapped_folders_are_not_top_level_packages_of_the_installation():
+    before = list(sys.path)
+    sys.path[:] = [p for p in sys.path if p and Path(p).resolve() != ROOT]
+    try:
+        for folder in ("adapters", "patches"):
+            with pytest.raises(ImportError):
+                import_module(folder)
+    finally:
+        sys.path[:] = before
