@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import json
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -86,8 +87,10 @@ class ServingChild:
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
                 pipe.close()
-        for end in (lambda: None, process.terminate, process.kill):
-            end()
+        # The closed pipe asks, then two signals insist.
+        for number in (None, signal.SIGTERM, signal.SIGKILL):
+            if number is not None:
+                process.send_signal(number)
             try:
                 process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:

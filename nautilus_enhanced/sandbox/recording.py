@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Final
 
+from nautilus_enhanced.sandbox.errors import SandboxError
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import MarketEvent
 from nautilus_enhanced.sandbox.market import Quote
@@ -45,7 +46,7 @@ _EXPECTED: Final = "columns `timestamp, bid, ask` or `timestamp, price, quantity
 _INTEGER_UNITS: Final = ((17, "ns"), (14, "us"), (11, "ms"), (0, "s"))
 
 
-class RecordingError(ValueError):
+class RecordingError(SandboxError, ValueError):
     """A recording cannot be replayed: the file, or how it is asked for, is to be mended."""
 
     def __init__(self, path: Path, where: str, wrong: str, remedy: str) -> None:

@@ -42,7 +42,8 @@ class StreamReader:
     """
 
     def __init__(self, request: ConsumerRequest) -> None:
-        self._client = redis.Redis.from_url(request.server_url, socket_timeout=10.0)
+        # redis-py's types promise answers in more forms than these settings give.
+        self._client: Any = redis.Redis.from_url(request.server_url, socket_timeout=10.0)
         self._pattern = f"trader-{request.trader_id}:*"
         self._serializer = MsgSpecSerializer(encoding=msgspec.json, timestamps_as_str=True)
         self._positions: dict[bytes, bytes] = {}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.binance.clients import data_client_config
 from nautilus_enhanced.sandbox.binance.clients import exec_client_config
 from nautilus_enhanced.sandbox.binance.process import BinanceSpotVenueProcess
 from nautilus_enhanced.sandbox.binance.process import VenueAddress
 from nautilus_enhanced.sandbox.binance.statistics import OrderPush
 from nautilus_enhanced.sandbox.binance.statistics import VenueStatistics
-from nautilus_enhanced.sandbox.errors import VenueError
 
 
 if TYPE_CHECKING:
@@ -41,6 +41,4 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as e:
         if (e.name or "").partition(".")[0] != "aiohttp":
             raise
-        raise VenueError(
-            'The Binance loopback venue needs aiohttp: run `pip install "nt-enhanced[sandbox]"`.',
-        ) from None
+        raise MissingExtraError("sandbox", "the Binance loopback venue") from None

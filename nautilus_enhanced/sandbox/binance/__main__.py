@@ -17,11 +17,10 @@ from typing import Any
 
 import click
 
+from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.sandbox import GeneratedMarket
 from nautilus_enhanced.sandbox import MarketSource
 from nautilus_enhanced.sandbox import RecordedMarket
-from nautilus_enhanced.sandbox import RecordingError
-from nautilus_enhanced.sandbox import VenueError
 
 
 BAD_INPUT = 2
@@ -61,7 +60,7 @@ def main(
         else:
             source = RecordedMarket.open(replay, speed=speed, loop=loop, symbol=symbol)
         asyncio.run(_serve(source, host, port, api_key, exit_with_stdin=exit_with_stdin))
-    except (RecordingError, VenueError, ValueError) as e:
+    except (EnhancedBusError, ValueError) as e:
         click.echo(str(e), err=True)
         sys.exit(BAD_INPUT)
 

@@ -224,5 +224,5 @@ def test_the_facade_imports_neither_aiohttp_nor_pandas():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("VenueError")
-    assert 'pip install "nt-enhanced[sandbox]"' in done.stdout
+    assert done.stdout.startswith("MissingExtraError")
+    assert "pip install 'nt-enhanced[sandbox]'" in done.stdout
