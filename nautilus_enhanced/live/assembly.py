@@ -89,7 +89,7 @@ def is_supported(version: str) -> bool:
     return first <= tuple(map(int, numbers)) <= last
 
 
-def build_kernel(
+def build_kernel(  # noqa: PLR0917 (called with the constructor's own arguments)
     original: Callable[..., Any],
     kernel: Any,
     name: str,
@@ -208,9 +208,7 @@ class NodeAssembly:
 
     def _bus_factory(self, bus: type) -> Callable[..., Any]:
         def make(**kwargs: Any) -> Any:
-            self._backing = self._make_backing(
-                str(kwargs["trader_id"]), str(kwargs["instance_id"])
-            )
+            self._backing = self._make_backing(str(kwargs["trader_id"]), str(kwargs["instance_id"]))
             # The bus empties the list of filtered types in place; a second node with the same
             # configuration must still find it.
             types_filter = self._settings.types_filter

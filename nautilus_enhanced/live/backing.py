@@ -41,7 +41,7 @@ class IdleBacking:
     def close(self) -> None:
         """Do nothing."""
 
-    async def stream(self, callback: Callable[[Any], None]) -> None:  # noqa: ARG002 (as stock)
+    async def stream(self, callback: Callable[[Any], None]) -> None:
         """Wait for a cancellation: there is nothing to read."""
         self._on_stream()
         await asyncio.Event().wait()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.live.queues import EngineQueue
+    from nautilus_enhanced.live.queues import QueueRoute
     from nautilus_enhanced.live.scheduling import Route
 
 
@@ -128,9 +129,7 @@ class PriorityDispatcher:
             self.watch_trader(trader_has_started)
 
     def __repr__(self) -> str:
-        waiting = ", ".join(
-            f"{lane.name}={self._core.depth(lane)}" for lane in DispatchLane
-        )
+        waiting = ", ".join(f"{lane.name}={self._core.depth(lane)}" for lane in DispatchLane)
         return f"{type(self).__name__}({waiting})"
 
     @property
@@ -169,13 +168,13 @@ class PriorityDispatcher:
         if not self._scheduled.locked():
             self._schedule()
 
-    def open(self, routes: tuple[Any, ...]) -> None:
+    def open(self, routes: tuple[QueueRoute, ...]) -> None:
         """Serve these routes from now on; if no queue was open, a new start begins."""
         starting = not any(queue.is_open for queue in self._queues)
         if starting and self._trader_has_started is not None and not self._trader_has_started():
             self._begin_startup()
         for route in routes:
-            route.is_open = True
+            route.set_openings(route.openings + 1)
         self._core.release_held()
         if self._core.has_work():
             self._schedule()

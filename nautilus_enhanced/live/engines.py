@@ -43,6 +43,16 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         The parameters of ``LiveDataEngine``.
     """
 
+    # Ours stand in for the queue and for its enqueuer.
+    _cmd_queue: Any
+    _cmd_enqueuer: Any
+    _req_queue: Any
+    _req_enqueuer: Any
+    _res_queue: Any
+    _res_enqueuer: Any
+    _data_queue: Any
+    _data_enqueuer: Any
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -106,6 +116,12 @@ class EnhancedLiveRiskEngine(LiveRiskEngine):
         The parameters of ``LiveRiskEngine``.
     """
 
+    # Ours stand in for the queue and for its enqueuer.
+    _cmd_queue: Any
+    _cmd_enqueuer: Any
+    _evt_queue: Any
+    _evt_enqueuer: Any
+
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -147,6 +163,12 @@ class EnhancedLiveExecutionEngine(LiveExecutionEngine):
     **kwargs : Any
         The parameters of ``LiveExecutionEngine``.
     """
+
+    # Ours stand in for the queue and for its enqueuer.
+    _cmd_queue: Any
+    _cmd_enqueuer: Any
+    _evt_queue: Any
+    _evt_enqueuer: Any
 
     def __init__(
         self,

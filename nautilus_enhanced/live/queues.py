@@ -9,6 +9,7 @@ sizes it reports, the sentinels on stopping.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
@@ -37,14 +38,25 @@ class QueueOverflowError(EnhancedBusError):
 
 
 class QueueRoute:
-    """The way of one queue's messages through one lane."""
+    """
+    The way of one queue's messages through one lane.
 
-    __slots__ = ("_queue", "is_open", "lane")
+    Each run of the queue opens it once more and each sentinel closes it once, as each ends one
+    of stock's tasks: an engine that is stopped and started at once goes on.
+    """
+
+    __slots__ = ("_queue", "is_open", "lane", "openings")
 
     def __init__(self, queue: EngineQueue, lane: DispatchLane) -> None:
         self._queue = queue
         self.lane = lane
+        self.openings = 0
         self.is_open = False
+
+    def set_openings(self, openings: int) -> None:
+        """Note how many runs serve it."""
+        self.openings = max(0, openings)
+        self.is_open = self.openings > 0
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._queue.qname}, {self.lane.name})"
@@ -55,7 +67,7 @@ class QueueRoute:
 
     def close(self) -> None:
         """Note that the sentinel was reached in this lane."""
-        self.is_open = False
+        self.set_openings(self.openings - 1)
         self._queue.on_route_closed()
 
 
@@ -117,7 +129,9 @@ class EngineQueue:
         self._over_capacity = 0
         self._queued_max = 0
         self._warned_at_ns = 0
-        self._finished: asyncio.Future[None] | None = None
+        self._overflow_handled = False
+        # One for each run, the oldest first.
+        self._runs: deque[asyncio.Future[None]] = deque()
         dispatcher.register(self)
 
     def __repr__(self) -> str:
@@ -205,14 +219,16 @@ class EngineQueue:
         log = self._engine._log  # noqa: SLF001 (the engine's own logger, as its queue tasks use)
         log.debug(f"{self._kind} queue is served (qsize={self.queued})")
         self._posted.adopt()
-        self._finished = self._dispatcher.loop.create_future()
+        self._overflow_handled = False
+        finished = self._dispatcher.loop.create_future()
+        self._runs.append(finished)
         self._dispatcher.open(tuple(self._routes.values()))
         try:
-            await self._finished
+            await finished
         except asyncio.CancelledError:
             log.warning(f"{self._kind} queue canceled")
+            self._end_canceled(finished)
         finally:
-            self.halt()
             if self.queued:
                 log.warning(f"{self._kind} queue stopped with {self.queued:,} message(s) on it")
             else:
@@ -221,12 +237,23 @@ class EngineQueue:
     def halt(self) -> None:
         """Serve nothing from now on, at once."""
         for route in self._routes.values():
-            route.is_open = False
+            route.set_openings(0)
+        self.on_route_closed()
 
     def on_route_closed(self) -> None:
-        """End `run` once the sentinel was reached in every lane."""
-        if not self.is_open and self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
+        """End the oldest `run` once its sentinel was reached in every lane."""
+        openings = max(route.openings for route in self._routes.values())
+        while len(self._runs) > openings:
+            finished = self._runs.popleft()
+            if not finished.done():
+                finished.set_result(None)
+
+    def _end_canceled(self, finished: asyncio.Future[None]) -> None:
+        # Not there when the sentinel or `halt` came first.
+        if finished in self._runs:
+            self._runs.remove(finished)
+            for route in self._routes.values():
+                route.set_openings(route.openings - 1)
 
     def handle(self, message: Any) -> None:
         """Hand a message to the engine's handler, and what that raises to its policy."""
@@ -237,7 +264,6 @@ class EngineQueue:
         except asyncio.CancelledError:
             # Stock's queue task ends when a handler raises this.
             self.halt()
-            self.on_route_closed()
         except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
             engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
 
@@ -272,12 +298,24 @@ class EngineQueue:
             )
         if queued < self._hard_limit:
             return True
-        error = QueueOverflowError(
-            f"{self.qname} reached its hard limit of {self._hard_limit:,} messages: make "
-            "handlers faster, subscribe to less, or raise `qsize` or `dispatch.hard_limit_factor`",
-        )
-        engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
+        if not self._overflow_handled:
+            self._overflow_handled = True
+            self._hand_to_policy()
         # The policy is to shut down gracefully: what may still matter on the way is kept.
         if not self._never_refuses:
             self._refused += 1
         return self._never_refuses
+
+    def _hand_to_policy(self) -> None:
+        """Do what the engine does about an exception: once, and where its handlers run."""
+        engine = self._engine
+        error = QueueOverflowError(
+            f"{self.qname} reached its hard limit of {self._hard_limit:,} messages: make "
+            "handlers faster, subscribe to less, or raise `qsize` or `dispatch.hard_limit_factor`",
+        )
+        policy = engine._handle_queue_exception  # noqa: SLF001 (the engine's policy)
+        if self._dispatcher.on_loop_thread():
+            policy(error, self._kind)
+        else:
+            # It publishes on the bus, which is not for other threads.
+            self._dispatcher.loop.call_soon_threadsafe(policy, error, self._kind)

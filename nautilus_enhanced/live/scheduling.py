@@ -182,9 +182,9 @@ class DispatchCore:
 
     def _next_lane(self) -> int | None:
         lanes = self._lanes
-        for index in (DispatchLane.LOW, DispatchLane.DATA):
-            if self._owed_ns[index] >= OWED_NS and lanes[index]:
-                return index
+        for owed in (DispatchLane.LOW, DispatchLane.DATA):
+            if self._owed_ns[owed] >= OWED_NS and lanes[owed]:
+                return owed
         for index, lane in enumerate(lanes):
             if lane:
                 return index

@@ -161,7 +161,7 @@ class YieldingCore(DispatchCore):
         return work
 
 
-def stress(dispatcher_class, loop, limit_s: float) -> bool:
+def stress(dispatcher_class, loop, limit_s: float, watching=None) -> bool:
     """
     Post from three threads until something stays unserved or time is up.
 
@@ -170,6 +170,8 @@ def stress(dispatcher_class, loop, limit_s: float) -> bool:
     """
     dispatcher = dispatcher_class(loop)
     dispatcher._core = YieldingCore(time.perf_counter_ns, 0.05)
+    if watching is not None:
+        dispatcher._loop = watching
     stuck = threading.Event()
     deadline = time.monotonic() + limit_s
     routes = [Route(DispatchLane.ORDER_FLOW) for _ in range(3)]
@@ -233,53 +235,63 @@ def test_nothing_is_lost_and_order_is_kept_when_threads_post_at_full_speed(loop)
         assert route.threads == {threading.get_ident()}
 
 
+class WatchingLoop:
+    """An event loop that notes whether more than one drain is scheduled at a time."""
+
+    def __init__(self, loop) -> None:
+        self._loop = loop
+        self.scheduled = 0
+        self.most = 0
+        self._lock = threading.Lock()
+
+    def __getattr__(self, name):
+        method = getattr(self._loop, name)
+        if name not in ("call_soon", "call_soon_threadsafe"):
+            return method
+
+        def schedule(callback):
+            with self._lock:
+                self.scheduled += 1
+                self.most = max(self.most, self.scheduled)
+
+            def run() -> None:
+                with self._lock:
+                    self.scheduled -= 1
+                callback()
+
+            return method(run)
+
+        return schedule
+
+
+class SchedulesTwice(PriorityDispatcher):
+    """Looks at the flag and takes it in two steps: the mistake that the test must find."""
+
+    def _schedule(self) -> None:
+        if self._scheduled.locked():
+            return
+        time.sleep(0)
+        self._scheduled.acquire(blocking=False)
+        self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        self._core.serve(self._slice_ns)
+        if self._scheduled.locked():
+            self._scheduled.release()
+        if self._core.has_work():
+            self._schedule()
+
+
 def test_there_is_one_drain_at_a_time_however_many_threads_post(loop):
-    dispatcher = PriorityDispatcher(loop)
-    calls = []
-    pending = []
-    for name in ("call_soon", "call_soon_threadsafe"):
-        calls.append(name)
+    watching = WatchingLoop(loop)
+    stress(PriorityDispatcher, loop, 1.0, watching)
+    assert watching.most == 1
 
-    class CountingLoop:
-        def __getattr__(self, name):
-            method = getattr(loop, name)
-            if name not in calls:
-                return method
 
-            def schedule(callback):
-                pending.append(1)
-                assert len(pending) == 1, "a drain is scheduled already"
-
-                def run():
-                    pending.pop()
-                    callback()
-
-                return method(run)
-
-            return schedule
-
-    dispatcher._loop = CountingLoop()
-    failures = []
-    route = Route(react=lambda _: spin(5))
-
-    def produce() -> None:
-        try:
-            for number in range(3_000):
-                dispatcher.post(route, number)
-        except AssertionError as error:
-            failures.append(error)
-
-    async def run() -> None:
-        await asyncio.gather(*(asyncio.to_thread(produce) for _ in range(3)))
-        await until(lambda: len(route.handled) == 9_000)
-
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        loop.run_until_complete(run())
-    finally:
-        sys.setswitchinterval(interval)
-    assert not failures
+def test_the_stress_finds_a_dispatcher_that_schedules_two_drains(loop):
+    watching = WatchingLoop(loop)
+    stress(SchedulesTwice, loop, 1.0, watching)
+    assert watching.most > 1
 
 
 # -- interruptions -------------------------------------------------------------------------------

@@ -209,6 +209,7 @@ def test_a_naive_dispatcher_breaks_the_rule(rule):
 
 # -- properties ----------------------------------------------------------------------------------
 
+
 def set_open(world: World, is_open: bool) -> None:
     for route in world.routes:
         route.is_open = is_open
