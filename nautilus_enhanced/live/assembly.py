@@ -161,9 +161,13 @@ class NodeAssembly:
                 else msgspec.structs.replace(config, message_bus=self._settings.to_stock()),
                 *args,
             )
+            self._finish(config)
         except BaseException:
             self._abandon()
             raise
+
+    def _finish(self, config: Any) -> None:
+        """Give the kernel what its constructor could not, and say what is active."""
         kernel = self._kernel
         kernel._config = config  # noqa: SLF001 (what the user gave, switches included)
         if self._backing is not None:
@@ -270,10 +274,12 @@ class NodeAssembly:
             else:
                 log.info(f"{state}")
         backing = self._backing
-        if backing is not None or self._dispatcher is not None:
+        kernel = self._kernel
+        if (backing is not None or self._dispatcher is not None) and not kernel.loop.is_closed():
             self._monitor = NodeMonitor(
-                loop=self._kernel.loop,
+                loop=kernel.loop,
                 log=log,
+                is_over=lambda: kernel.trader.is_disposed,
                 client=None if backing is None else backing.client,
                 dispatcher=self._dispatcher,
                 interval_s=self._settings.monitoring.health_interval_secs,
@@ -304,6 +310,8 @@ class NodeAssembly:
 
     def _abandon(self) -> None:
         """Undo what was started for a kernel that could not be built."""
+        if self._monitor is not None:
+            self._monitor.stop()
         if self._backing is not None:
             self._backing.client.stop(0.0)
         if self._embedded is not None:

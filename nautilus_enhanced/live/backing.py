@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -42,9 +41,8 @@ class IdleBacking:
         """Do nothing."""
 
     async def stream(self, callback: Callable[[Any], None]) -> None:
-        """Wait for a cancellation: there is nothing to read."""
+        """Return at once: there is nothing to read, and the node does not wait for this."""
         self._on_stream()
-        await asyncio.Event().wait()
 
 
 class EnhancedMessageBusBacking:

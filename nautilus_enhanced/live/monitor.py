@@ -12,6 +12,7 @@ from nautilus_enhanced.infrastructure.messagebus.health import HealthState
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.live.dispatcher import DispatcherStatistics
@@ -63,6 +64,8 @@ class NodeMonitor:
         The node's event loop.
     log : Logger
         The node's logger.
+    is_over : Callable[[], bool]
+        Tells that the node was disposed: a loop that lives on must not keep it.
     client : BufferedMessageBusClient, optional
         The publisher, if there is one.
     dispatcher : PriorityDispatcher, optional
@@ -76,12 +79,14 @@ class NodeMonitor:
         *,
         loop: asyncio.AbstractEventLoop,
         log: Any,
+        is_over: Callable[[], bool],
         client: BufferedMessageBusClient | None,
         dispatcher: PriorityDispatcher | None,
         interval_s: float,
     ) -> None:
         self._loop = loop
         self._log = log
+        self._is_over = is_over
         self._client = client
         self._dispatcher = dispatcher
         self._interval_s = interval_s
@@ -109,6 +114,9 @@ class NodeMonitor:
         return report
 
     def _look(self) -> None:
+        if self._is_over():
+            self.stop()
+            return
         report = self.report()
         for finding in worth_saying(self._last, report):
             message = f"{finding.state.value}: {finding.reason} - {finding.remedy}"

@@ -38,6 +38,9 @@ QUEUES = {
 }
 
 
+QUEUE_KINDS = ("cmd", "req", "res", "data", "evt")
+
+
 class QueueUnderTest:
     """One queue of a real engine, with a handler that notes what it gets."""
 
@@ -53,6 +56,12 @@ class QueueUnderTest:
         # The execution engine looks into what it is given before it queues it.
         if name == "exec.evt":
             self.engine._record_local_activity = lambda event: None
+
+    def task(self):
+        # By its name: 1.221 has the tasks of two queues under each other's attribute.
+        qname = f"{self.name.split('.')[1]}_queue"
+        tasks = (getattr(self.engine, f"_{q}_queue_task", None) for q in QUEUE_KINDS)
+        return next(task for task in tasks if task is not None and task.get_name() == qname)
 
     def feed(self, message) -> None:
         self._feed(message)

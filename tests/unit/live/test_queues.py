@@ -87,7 +87,7 @@ async def test_the_queue_task_ends_with_the_sentinel(engines_of, bus, name):
     engines = engines_of(bus=bus)
     queue = QueueUnderTest(engines, name)
     engines.start()
-    task = getattr(queue.engine, f"get_{name.split('.')[1]}_queue_task")()
+    task = queue.task()
     await asyncio.sleep(0)
     assert not task.done()
     queue.engine.stop()
@@ -133,7 +133,7 @@ async def test_a_killed_engine_handles_nothing_more(engines_of, bus, name):
     queue.react = lambda message: queue.engine.kill() if message == 1 else None
     engines.start()
     await asyncio.sleep(0)
-    task = getattr(queue.engine, f"get_{name.split('.')[1]}_queue_task")()
+    task = queue.task()
     queue.feed(1)
     await until(lambda: queue.handled == [1])
     for number in range(2, 5):
@@ -231,7 +231,7 @@ async def test_canceling_a_queue_task_ends_it_and_keeps_its_messages(engines_of,
     queue = QueueUnderTest(engines, name)
     engines.start()
     await asyncio.sleep(0)
-    task = getattr(queue.engine, f"get_{name.split('.')[1]}_queue_task")()
+    task = queue.task()
     task.cancel()
     await asyncio.wait_for(asyncio.wait([task]), 2.0)
     assert not task.cancelled()
@@ -251,7 +251,7 @@ async def test_a_canceled_error_from_a_handler_ends_its_queue_and_no_other(engin
 
     queue.react = react
     engines.start()
-    task = getattr(queue.engine, f"get_{name.split('.')[1]}_queue_task")()
+    task = queue.task()
     queue.feed(1)
     await asyncio.wait_for(asyncio.wait([task]), 2.0)
     queue.feed(2)

