@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 import threading
 import time
@@ -721,6 +722,7 @@ def embedded(bus: str) -> dict:
 
 def two_threads(bus: str) -> dict:
     """Build stock and enhanced kernels at once: each gets its own classes."""
+    signal.signal = lambda *_: None
     barrier = threading.Barrier(2)
     found: dict[str, list] = {"stock": [], "enhanced": []}
     errors = []
@@ -728,10 +730,11 @@ def two_threads(bus: str) -> dict:
     def build(kind: str) -> None:
         try:
             for _ in range(5):
-                loop = asyncio.new_event_loop()
+                # The kernel installs signal handlers, which only the main thread can.
+                loop = asyncio.SelectorEventLoop()
+                loop.add_signal_handler = lambda *_: None
                 config = make_config(kind)
                 barrier.wait(10.0)
-                # A node would install signal handlers, which only the main thread can.
                 kernel = NautilusKernel(name="T", config=config, loop=loop)
                 found[kind].append([*engines_of(kernel), *active(kernel)])
                 loop.close()

@@ -101,7 +101,8 @@ def test_a_refused_login_is_an_error_at_start(enhanced_bus):
 
 
 def test_one_configuration_with_a_types_filter_works_for_two_nodes(enhanced_bus, server_url):
-    result = play("types_filter", enhanced_bus, url=server_url)
+    # Stock's executor leaves a task behind on the loop of the first node.
+    result = play("types_filter", enhanced_bus, url=server_url, tidy=False)
     assert result["filter"] == ["QuoteTick"]
     # Everything but the 100 quotes; a filter that was lost would show in the second node.
     assert all(published < 100 for published in result["published"]), result

@@ -1,0 +1,125 @@
+"""The decision what runs, as a table of configurations, facts and reasons."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from nautilus_enhanced import EnhancedMessageBusConfig
+from nautilus_enhanced import features
+from nautilus_enhanced.common.features import FALLBACK_REASONS
+from nautilus_enhanced.common.features import Facts
+from nautilus_enhanced.common.features import Feature
+from nautilus_enhanced.common.features import Reason
+from nautilus_enhanced.common.features import decide
+from nautilus_enhanced.common.features import stock_features
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
+from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
+from nautilus_enhanced.infrastructure.messagebus.errors import UnsupportedVersionError
+
+
+GOOD = Facts(
+    nautilus_trader="1.231.0",
+    is_supported_version=True,
+    kill_switch=False,
+    is_backtest=False,
+    has_embedded_server=True,
+    kernel_problems=(),
+    engine_problems=(),
+)
+URL = "redis://localhost:6379"
+ON = Reason.ACTIVE
+
+# Configuration, facts, and the reasons for dispatcher and publisher.
+TABLE = {
+    "everything": ({"connection": URL}, {}, ON, ON),
+    "no server": ({}, {}, ON, Reason.NO_SERVER),
+    "dispatch off": ({"dispatch": None, "connection": URL}, {}, Reason.SWITCHED_OFF, ON),
+    "publisher off": ({"publisher": False, "connection": URL}, {}, ON, Reason.SWITCHED_OFF),
+    "kill switch": (
+        {"connection": URL},
+        {"kill_switch": True},
+        Reason.KILL_SWITCH,
+        Reason.KILL_SWITCH,
+    ),
+    "backtest": ({"connection": URL}, {"is_backtest": True}, Reason.BACKTEST, Reason.BACKTEST),
+    "version": (
+        {"connection": URL},
+        {"is_supported_version": False},
+        Reason.UNSUPPORTED_VERSION,
+        Reason.UNSUPPORTED_VERSION,
+    ),
+    "kernel": (
+        {"connection": URL},
+        {"kernel_problems": ("no bus",)},
+        Reason.PATCH_FAILED,
+        Reason.PATCH_FAILED,
+    ),
+    "engines": ({"connection": URL}, {"engine_problems": ("no queue",)}, Reason.PATCH_FAILED, ON),
+    "extra": (
+        {"connection": "embedded"},
+        {"has_embedded_server": False},
+        ON,
+        Reason.MISSING_EXTRA,
+    ),
+    "switched off before the version": (
+        {"dispatch": None, "publisher": False},
+        {"is_supported_version": False},
+        Reason.SWITCHED_OFF,
+        Reason.SWITCHED_OFF,
+    ),
+}
+ERRORS = {
+    Reason.UNSUPPORTED_VERSION: UnsupportedVersionError,
+    Reason.PATCH_FAILED: PatchVerificationError,
+    Reason.MISSING_EXTRA: MissingExtraError,
+}
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_decision(case):
+    fields, facts, dispatch, publisher = TABLE[case]
+    decided = decide(EnhancedMessageBusConfig(**fields), msgspec.structs.replace(GOOD, **facts))
+    assert decided[Feature.DISPATCH].reason is dispatch
+    assert decided["publisher"].reason is publisher
+    for state in decided.states:
+        assert state.active == (state.reason is ON)
+        assert state.active == (state.feature in decided.active)
+        if state.reason in FALLBACK_REASONS:
+            assert state.detail
+            assert state.remedy
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_decision_that_must_not_fall_back(case):
+    fields, facts, dispatch, publisher = TABLE[case]
+    config = EnhancedMessageBusConfig(fallback="raise", **fields)
+    facts = msgspec.structs.replace(GOOD, **facts)
+    error = ERRORS.get(dispatch) or ERRORS.get(publisher)
+    if error is None:
+        assert decide(config, facts)[Feature.DISPATCH].reason is dispatch
+        return
+    with pytest.raises(error) as caught:
+        decide(config, facts)
+    assert "fallback" in str(caught.value) or "pip install" in str(caught.value)
+
+
+def test_every_reason_occurs_in_the_table_or_for_a_part_that_is_not_there():
+    seen = {reason for case in TABLE.values() for reason in case[2:]}
+    assert seen | {Reason.STOCK_CONFIG, Reason.NOT_IN_THIS_VERSION} == set(Reason)
+
+
+def test_every_feature_has_a_state_and_says_so():
+    decided = decide(EnhancedMessageBusConfig(), GOOD)
+    assert [state.feature for state in decided.states] == list(Feature)
+    assert str(decided).startswith("dispatch: on; publisher: off (no server is configured)")
+
+
+def test_a_kernel_that_nobody_decided_about_is_stock():
+    class Kernel:
+        pass
+
+    found = features(Kernel())
+    assert found.active == ()
+    assert {state.reason for state in found.states} == {Reason.STOCK_CONFIG}
+    assert found == stock_features(found.nautilus_trader)
