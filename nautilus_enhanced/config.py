@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import msgspec
 from nautilus_trader.common.config import DatabaseConfig
 from nautilus_trader.common.config import MessageBusConfig
+from nautilus_trader.common.config import msgspec_decoding_hook
+from nautilus_trader.common.config import resolve_path
 
 from nautilus_enhanced.infrastructure.messagebus.connection import database_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
@@ -121,6 +123,25 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 "Remove `database`, or leave `connection.url` out",
             )
         install()
+
+    def __repr__(self) -> str:
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        if self.database is not None and self.database.password:
+            # NautilusTrader 1.221 shows pieces of a password, and a short one as it is.
+            values["database"] = msgspec.structs.replace(self.database, password="*****")  # noqa: S106 (a mask)
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+
+    @classmethod
+    def parse(cls, raw: bytes | str) -> EnhancedMessageBusConfig:
+        """
+        Return the configuration that `json` wrote, `types_filter` included.
+
+        Raises
+        ------
+        msgspec.ValidationError
+            If a field is unknown or has the wrong type.
+        """
+        return msgspec.json.decode(raw, type=cls, dec_hook=_decode)
 
     # -- what it says ----------------------------------------------------------------------------
 
@@ -232,6 +253,11 @@ _PRESETS: dict[str, dict[str, Any]] = {
         ),
     },
 }
+
+
+def _decode(kind: type, value: Any) -> Any:
+    """Read a type by its path, which stock writes and does not read, and all else as stock."""
+    return resolve_path(value) if kind is type else msgspec_decoding_hook(kind, value)
 
 
 def database_of(url: str | None) -> DatabaseConfig | None:

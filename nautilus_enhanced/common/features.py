@@ -253,9 +253,7 @@ def _on(feature: Feature) -> FeatureState:
 
 
 def _off(feature: Feature, reason: Reason, *, detail: str = "", remedy: str = "") -> FeatureState:
-    return FeatureState(
-        feature=feature, active=False, reason=reason, detail=detail, remedy=remedy
-    )
+    return FeatureState(feature=feature, active=False, reason=reason, detail=detail, remedy=remedy)
 
 
 def _not_yet(feature: Feature) -> FeatureState:

@@ -29,7 +29,9 @@ def patch():
         ours.revert()
     original = NautilusKernel.__init__
     calls = []
-    patch = KernelPatch(lambda config: config == "ours", lambda *args, **kw: calls.append((args, kw)))
+    patch = KernelPatch(
+        lambda config: config == "ours", lambda *args, **kw: calls.append((args, kw))
+    )
     patch.calls = calls
     yield patch
     NautilusKernel.__init__ = original
