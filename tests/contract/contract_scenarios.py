@@ -4,6 +4,9 @@ What a node does, as scenarios that run in a process of their own on either bus.
 ``python contract_scenarios.py NAME BUS [JSON]`` prints its result as JSON. The venue is in this
 process and as simple as can be: it accepts and fills at once, or does what it is told.
 """
+# A program of its own: it prints its result, polls real nodes, implements the host's signatures,
+# and imports nautilus_enhanced only where the bus under test is ours.
+# ruff: noqa: ASYNC110, BLE001, PLC0415, PLR0917, T201
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from nautilus_trader.common.config import MessageBusConfig
+from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.config import LiveDataClientConfig
 from nautilus_trader.config import LiveDataEngineConfig
 from nautilus_trader.config import LiveExecClientConfig
@@ -31,7 +35,6 @@ from nautilus_trader.live.execution_client import LiveExecutionClient
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.factories import LiveExecClientFactory
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.model.currencies import USD
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.data import QuoteTick
@@ -298,7 +301,7 @@ class Trader(Strategy):
 
 def bus_config(bus: str, **fields):
     if bus == "stock":
-        return fields and MessageBusConfig(**fields) or None
+        return MessageBusConfig(**fields) if fields else None
     from nautilus_enhanced import EnhancedMessageBusConfig
 
     return EnhancedMessageBusConfig(**fields)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_time_bars_are_built_one_after_another(bus):
     result = play("time_bars", bus)
     assert not result["timed_out"]
     closes = [ts for _, ts in result["bars"]]
-    steps = {later - earlier for earlier, later in zip(closes, closes[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(closes)}
     assert steps == {100_000_000}
 
 

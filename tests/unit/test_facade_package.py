@@ -36,7 +36,8 @@ def test_importing_the_package_imports_no_nautilus_trader():
 
 
 def test_the_bus_for_other_processes_needs_no_nautilus_trader():
-    code = "import sys, nautilus_enhanced.infrastructure.messagebus; print('nautilus_trader' in sys.modules)"
+    module = "nautilus_enhanced.infrastructure.messagebus"
+    code = f"import sys, {module}; print('nautilus_trader' in sys.modules)"
     assert run(code) == "False"
 
 

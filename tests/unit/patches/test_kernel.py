@@ -5,6 +5,9 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from nautilus_trader.live.data_engine import LiveDataEngine
+from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.live.risk_engine import LiveRiskEngine
 from nautilus_trader.system.kernel import NautilusKernel
 
 from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
@@ -40,10 +43,6 @@ def patch():
 
 
 def test_the_installed_kernel_and_engines_are_as_expected():
-    from nautilus_trader.live.data_engine import LiveDataEngine
-    from nautilus_trader.live.execution_engine import LiveExecutionEngine
-    from nautilus_trader.live.risk_engine import LiveRiskEngine
-
     assert PATCHES[0].problems() == ()
     engines = (LiveDataEngine, LiveRiskEngine, LiveExecutionEngine)
     assert engine_problems({engine.__name__: engine for engine in engines}) == ()

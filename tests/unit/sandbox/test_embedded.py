@@ -95,9 +95,11 @@ def test_a_given_port_is_used_and_can_be_used_again():
 @needs_server
 def test_appendonly_is_what_was_asked_for():
     for asked, answer in ((True, "yes"), (False, "no")):
-        with EmbeddedServer(appendonly=asked) as server:
-            with redis.Redis.from_url(server.url) as client:
-                assert client.config_get("appendonly")["appendonly"] == answer
+        with (
+            EmbeddedServer(appendonly=asked) as server,
+            redis.Redis.from_url(server.url) as client,
+        ):
+            assert client.config_get("appendonly")["appendonly"] == answer
 
 
 @needs_server
