@@ -15,6 +15,8 @@ from typing import Any
 if TYPE_CHECKING:
     from nautilus_enhanced.common.features import Features
     from nautilus_enhanced.common.features import features
+    from nautilus_enhanced.common.flow import data_age_ms
+    from nautilus_enhanced.common.flow import data_backlog
     from nautilus_enhanced.config import EnhancedMessageBusConfig
     from nautilus_enhanced.infrastructure.messagebus import EnhancedBusError
     from nautilus_enhanced.infrastructure.messagebus import MessagePriority
@@ -27,6 +29,8 @@ _HOMES = {
     "EnhancedMessageBusConfig": "nautilus_enhanced.config",
     "Features": "nautilus_enhanced.common.features",
     "MessagePriority": "nautilus_enhanced.infrastructure.messagebus",
+    "data_age_ms": "nautilus_enhanced.common.flow",
+    "data_backlog": "nautilus_enhanced.common.flow",
     "features": "nautilus_enhanced.common.features",
 }
 
@@ -36,6 +40,8 @@ __all__ = [
     "Features",
     "MessagePriority",
     "__version__",
+    "data_age_ms",
+    "data_backlog",
     "features",
 ]
 

@@ -29,6 +29,7 @@ from nautilus_enhanced.common.features import Features
 from nautilus_enhanced.common.features import Reason
 from nautilus_enhanced.common.features import decide
 from nautilus_enhanced.common.features import remember
+from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus.settings import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
@@ -176,6 +177,7 @@ class NodeAssembly:
             kernel._msgbus_db = IdleBacking(self._say_that_nothing_is_read)  # noqa: SLF001
         if self._dispatcher is not None:
             self._dispatcher.watch_trader(lambda: kernel.trader.is_running)
+            connect_flow(kernel, self._dispatcher)
         self._report()
 
     # -- what the kernel builds instead ----------------------------------------------------------

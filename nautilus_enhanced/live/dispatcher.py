@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.live.queues import EngineQueue
     from nautilus_enhanced.live.queues import QueueRoute
+    from nautilus_enhanced.live.scheduling import BulkRoute
     from nautilus_enhanced.live.scheduling import Route
 
 
@@ -122,7 +123,8 @@ class PriorityDispatcher:
         # Held from scheduling a drain until its end. Taking it is one step for all threads, so
         # there is one drain at a time: two would be two slices for each turn of the loop.
         self._scheduled = Lock()
-        self._in_startup = False
+        self.is_scheduled = self._scheduled.locked
+        self.in_startup = False
         self._slices = 0
         self._longest_slice_ns = 0
         if trader_has_started is not None:
@@ -141,6 +143,11 @@ class PriorityDispatcher:
         """Serve in order of arrival until `trader_has_started` says so."""
         self._trader_has_started = trader_has_started
         self._begin_startup()
+
+    def make_bulk(self, route: BulkRoute) -> DispatchCore:
+        """Let the messages of a route stand in their lanes bare; return the lanes."""
+        self._core.bulk = route
+        return self._core
 
     def register(self, queue: EngineQueue) -> None:
         """Add a queue to the statistics."""
@@ -162,11 +169,11 @@ class PriorityDispatcher:
         RuntimeError
             If the event loop is closed; the message stays queued.
         """
-        if self._in_startup and self._startup_is_over():
-            self._end_startup()
+        if self.in_startup:
+            self.check_startup()
         self._core.post(route, message)
-        if not self._scheduled.locked():
-            self._schedule()
+        if not self.is_scheduled():
+            self.schedule()
 
     def open(self, routes: tuple[QueueRoute, ...]) -> None:
         """Serve these routes from now on; if no queue was open, a new start begins."""
@@ -177,7 +184,17 @@ class PriorityDispatcher:
             route.set_openings(route.openings + 1)
         self._core.release_held()
         if self._core.has_work():
-            self._schedule()
+            self.schedule()
+
+    @property
+    def data_backlog(self) -> int:
+        """Return the messages of market data that wait, commands and requests for it included."""
+        return self._core.depth(DispatchLane.DATA) + self._core.depth(DispatchLane.LOW)
+
+    @property
+    def oldest_data(self) -> Any:
+        """Return the message of market data that is handled next, or None."""
+        return self._core.oldest_of(DispatchLane.DATA)
 
     def statistics(self) -> DispatcherStatistics:
         """Return the figures of the lanes and queues."""
@@ -192,17 +209,16 @@ class PriorityDispatcher:
 
     def _begin_startup(self) -> None:
         self._core.begin_startup()
-        self._in_startup = True
+        self.in_startup = True
 
-    def _startup_is_over(self) -> bool:
-        return self._trader_has_started is None or self._trader_has_started()
+    def check_startup(self) -> None:
+        """End the order of arrival if the trader has started."""
+        if self._trader_has_started is None or self._trader_has_started():
+            # Two threads that come here at once both do the same.
+            self._core.end_startup()
+            self.in_startup = False
 
-    def _end_startup(self) -> None:
-        # Two threads that come here at once both do the same.
-        self._core.end_startup()
-        self._in_startup = False
-
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
         """Schedule a drain unless there is one."""
         if not self._scheduled.acquire(blocking=False):
             return
@@ -217,8 +233,8 @@ class PriorityDispatcher:
 
     def _drain(self) -> None:
         core = self._core
-        if self._in_startup and self._startup_is_over():
-            self._end_startup()
+        if self.in_startup:
+            self.check_startup()
         begin_ns = self._clock_ns()
         try:
             core.serve(self._slice_ns)
@@ -233,4 +249,4 @@ class PriorityDispatcher:
             # it cleared and schedules; one that posted before is seen by the look.
             self._scheduled.release()
             if core.has_work():
-                self._schedule()
+                self.schedule()

@@ -16,6 +16,7 @@ from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.live.risk_engine import LiveRiskEngine
 
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+from nautilus_enhanced.live.queues import DataQueue
 from nautilus_enhanced.live.queues import EngineQueue
 from nautilus_enhanced.live.scheduling import DispatchLane
 
@@ -63,7 +64,9 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         super().__init__(loop, *args, **kwargs)
         dispatcher = dispatcher or PriorityDispatcher(loop)
 
-        def queue(qname: str, handler: str, kind: str, *, never_refuses: bool) -> EngineQueue:
+        maxsize = self._data_queue.maxsize
+
+        def queue(qname: str, handler: str, kind: str) -> EngineQueue:
             return EngineQueue(
                 self,
                 qname=qname,
@@ -71,14 +74,16 @@ class EnhancedLiveDataEngine(LiveDataEngine):
                 kind=kind,
                 lanes=(DispatchLane.DATA,),
                 dispatcher=dispatcher,
-                maxsize=self._data_queue.maxsize,
-                never_refuses=never_refuses,
+                maxsize=maxsize,
+                never_refuses=True,
             )
 
-        cmd = queue("cmd_queue", "_execute_command", "DataCommand", never_refuses=True)
-        req = queue("req_queue", "_handle_request", "RequestData", never_refuses=True)
-        res = queue("res_queue", "_handle_response", "DataResponse", never_refuses=True)
-        data = queue("data_queue", "_handle_data", "Data", never_refuses=False)
+        cmd = queue("cmd_queue", "_execute_command", "DataCommand")
+        req = queue("req_queue", "_handle_request", "RequestData")
+        res = queue("res_queue", "_handle_response", "DataResponse")
+        data = DataQueue(
+            self, qname="data_queue", kind="Data", dispatcher=dispatcher, maxsize=maxsize
+        )
         self._cmd_queue = self._cmd_enqueuer = cmd
         self._req_queue = self._req_enqueuer = req
         self._res_queue = self._res_enqueuer = res

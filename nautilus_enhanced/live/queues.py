@@ -17,13 +17,13 @@ from typing import Final
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
 from nautilus_enhanced.live.dispatcher import QueueStatistics
+from nautilus_enhanced.live.scheduling import DispatchLane
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
-    from nautilus_enhanced.live.scheduling import DispatchLane
 
 
 _NS: Final = 1_000_000_000
@@ -45,10 +45,13 @@ class QueueRoute:
     of stock's tasks: an engine that is stopped and started at once goes on.
     """
 
-    __slots__ = ("_queue", "is_open", "lane", "openings")
+    __slots__ = ("_queue", "handle", "handled", "is_open", "lane", "openings")
 
     def __init__(self, queue: EngineQueue, lane: DispatchLane) -> None:
         self._queue = queue
+        # The queue's own method: a call for each message is saved.
+        self.handle = queue.handle
+        self.handled = 0
         self.lane = lane
         self.openings = 0
         self.is_open = False
@@ -60,10 +63,6 @@ class QueueRoute:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._queue.qname}, {self.lane.name})"
-
-    def handle(self, message: Any) -> None:
-        """Hand the message to the engine."""
-        self._queue.handle(message)
 
     def close(self) -> None:
         """Note that the sentinel was reached in this lane."""
@@ -210,6 +209,21 @@ class EngineQueue:
         """Return the messages that wait, without limit."""
         return max(0, self._posted.value - self._handled)
 
+    @property
+    def handled(self) -> int:
+        """Return the messages handled."""
+        return self._handled
+
+    @property
+    def posted(self) -> int:
+        """Return the messages put on the queue."""
+        return self._posted.value
+
+    @property
+    def queued_max(self) -> int:
+        """Return the most messages that ever waited."""
+        return self._queued_max
+
     async def run(self) -> None:
         """
         Serve the queue until its sentinel is reached or the task is cancelled.
@@ -265,18 +279,21 @@ class EngineQueue:
             # Stock's queue task ends when a handler raises this.
             self.halt()
         except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
-            engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
 
     def statistics(self) -> QueueStatistics:
         """Return the queue's figures."""
         return QueueStatistics(
             engine=type(self._engine).__name__,
             queue=self.qname,
-            posted=self._posted.value,
-            handled=self._handled,
+            posted=self.posted,
+            handled=self.handled,
             refused=self._refused,
             queued=self.queued,
-            queued_max=self._queued_max,
+            queued_max=self.queued_max,
             capacity=self.maxsize,
             over_capacity=self._over_capacity,
         )
@@ -319,3 +336,64 @@ class EngineQueue:
         else:
             # It publishes on the bus, which is not for other threads.
             self._dispatcher.loop.call_soon_threadsafe(policy, error, self._kind)
+
+
+class DataQueue(EngineQueue):
+    """
+    The queue of market data, which gets most by far.
+
+    Its messages wait bare and are counted by the lengths of the lanes, so that a quote costs an
+    append and a look. A dispatcher has one of them.
+    """
+
+    def __init__(self, engine: Any, **kwargs: Any) -> None:
+        super().__init__(engine, handler="_handle_data", lanes=(DispatchLane.DATA,), **kwargs)
+        self._core = self._dispatcher.make_bulk(self._route)
+        self._is_scheduled = self._dispatcher.is_scheduled
+
+    def enqueue(self, message: Any) -> None:
+        """Queue a message, as `EngineQueue.enqueue` does."""
+        assert message is not None, "message was None, expected a value"  # noqa: S101 (as stock)
+        if self._dispatcher.in_startup:
+            self._dispatcher.check_startup()
+        target = self._core.bulk_target
+        # An estimate that is never too low: messages of other queues stand there too, and
+        # before the start what waits is held elsewhere.
+        if (len(target) >= self.maxsize or not self._route.is_open) and not self._has_room():
+            return
+        target.append(message)
+        if not self._is_scheduled():
+            self._dispatcher.schedule()
+
+    def handle(self, message: Any) -> None:
+        """Hand a message to the engine's handler, and what that raises to its policy."""
+        try:
+            self._engine._handle_data(message)  # noqa: SLF001 (what the stock queue task calls)
+        except asyncio.CancelledError:
+            self.halt()
+        except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
+            self._fail(error)
+
+    @property
+    def queued(self) -> int:
+        """Return the messages that wait, without limit."""
+        return self._core.bulk_depth
+
+    @property
+    def handled(self) -> int:
+        """Return the messages handled; up to date after each slice."""
+        return self._route.handled
+
+    @property
+    def posted(self) -> int:
+        """Return the messages put on the queue; up to date after each slice."""
+        return self.handled + self.queued
+
+    @property
+    def queued_max(self) -> int:
+        """Return the most messages that waited when a slice began, or wait now."""
+        return max(self._core.bulk_depth_max, self.queued)
+
+    def _has_room(self) -> bool:
+        queued = self.queued
+        return queued < self.maxsize or self._admit(queued)

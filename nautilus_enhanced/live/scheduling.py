@@ -1,8 +1,9 @@
 """
 Which message is handled next: decided here, without an event loop, a clock or a thread.
 
-A lane is one FIFO of pairs, the route and then the bare message: a tuple for each message would
-keep the garbage collector busy with every backlog.
+Messages of one route, the *bulk* route, stand in their lanes bare; every other message stands
+in an envelope that names its route. In a node the bulk is market data: an object for each quote
+that waits would keep the garbage collector busy with every backlog.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from typing import Any
 from typing import Final
 from typing import Protocol
 
+from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
+
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Sized
 
 
 @unique
@@ -50,6 +54,38 @@ class Route(Protocol):
         """Note that the sentinel was reached: what follows waits for the next opening."""
 
 
+class BulkRoute(Route, Protocol):
+    """The route whose messages stand in their lanes bare."""
+
+    handled: int
+
+
+class Envelope:
+    """A message and where it goes."""
+
+    __slots__ = ("message", "route")
+
+    def __init__(self, route: Route, message: Any) -> None:
+        self.route = route
+        self.message = message
+
+
+class _NoBulk:
+    """Stand in where nothing is bulk: it gets no messages."""
+
+    lane = DispatchLane.DATA
+    is_open = False
+    handled = 0
+
+    def handle(self, message: Any) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+NO_BULK: Final = _NoBulk()
+
 # A lane that waits is served out of turn as soon as it is owed this many nanoseconds, so that
 # what it gets comes in pieces worth the switch.
 OWED_NS: Final = 25_000
@@ -71,7 +107,20 @@ class DispatchCore:
         The share of the time that is owed to a lane that waits.
     """
 
-    __slots__ = ("_clock_ns", "_held", "_lanes", "_min_share", "_owed_ns", "_targets", "served")
+    __slots__ = (
+        "_clock_ns",
+        "_enveloped",
+        "_held",
+        "_lanes",
+        "_min_share",
+        "_opened",
+        "_owed_ns",
+        "_targets",
+        "bulk",
+        "bulk_depth_max",
+        "bulk_target",
+        "served",
+    )
 
     def __init__(self, clock_ns: Callable[[], int], min_share: float) -> None:
         self._clock_ns = clock_ns
@@ -80,21 +129,41 @@ class DispatchCore:
         self._held: tuple[deque[Any], ...] = tuple(deque() for _ in DispatchLane)
         self._owed_ns = [0.0] * len(DispatchLane)
         self._targets = self._lanes
+        # Envelopes posted and opened: what is left of the lanes' lengths is bulk.
+        self._enveloped = Tally()
+        self._opened = 0
+        self.bulk_depth_max = 0
+        self.bulk: BulkRoute = NO_BULK
+        self.bulk_target = self._lanes[DispatchLane.DATA]
         self.served = [0] * len(DispatchLane)
 
     # -- any thread ------------------------------------------------------------------------------
 
     def post(self, route: Route, message: Any) -> None:
-        """
-        Append a message (or the sentinel None) to the route's lane.
-
-        One call of ``deque.extend`` with a tuple appends both without another thread between.
-        """
-        self._targets[route.lane].extend((route, message))
+        """Append a message (or the sentinel None) to the route's lane: one step for all threads."""
+        if route is self.bulk and message is not None:
+            self.bulk_target.append(message)
+            return
+        self._enveloped.add(1)
+        self._targets[route.lane].append(Envelope(route, message))
 
     def has_work(self) -> bool:
         """Return whether a lane holds anything that is not held back by a closed route."""
         return any(self._lanes)
+
+    @property
+    def bulk_depth(self) -> int:
+        """Return the messages of the bulk route that wait."""
+        entries = sum(map(len, self._lanes)) + sum(map(len, self._held))
+        return max(0, entries - (self._enveloped.value - self._opened))
+
+    def oldest_of(self, lane: DispatchLane) -> Any:
+        """Return the message that waits longest in a lane, or None."""
+        try:
+            entry = self._lanes[lane][0]
+        except IndexError:
+            return None
+        return entry.message if entry.__class__ is Envelope else entry
 
     # -- the serving thread ----------------------------------------------------------------------
 
@@ -117,6 +186,7 @@ class DispatchCore:
         self._take_all(DispatchLane.STARTUP, left)
         # From here on other threads post behind what is being moved.
         self._targets = (startup,) * len(DispatchLane)
+        self.bulk_target = startup
         for lane in list(DispatchLane)[1:]:
             self._take_all(lane, left)
         startup.extendleft(reversed(left))
@@ -124,10 +194,11 @@ class DispatchCore:
     def end_startup(self) -> None:
         """Serve by lanes and slices from now on; what came before goes first."""
         self._targets = self._lanes
+        self.bulk_target = self._lanes[DispatchLane.DATA]
 
     def depth(self, lane: DispatchLane) -> int:
         """Return the messages in a lane, those held back by a closed route included."""
-        return (len(self._lanes[lane]) + len(self._held[lane])) // 2
+        return len(self._lanes[lane]) + len(self._held[lane])
 
     def release_held(self) -> None:
         """Put what closed routes held back in front again, in its old order."""
@@ -149,30 +220,75 @@ class DispatchCore:
         bool
             Whether there is more to serve.
         """
-        clock_ns = self._clock_ns
-        now_ns = clock_ns()
-        end_ns = now_ns + slice_ns
+        if len(self.bulk_target) > self.bulk_depth_max:
+            self.bulk_depth_max = max(self.bulk_depth_max, self.bulk_depth)
+        begin_ns = self._clock_ns()
+        end_ns = begin_ns + slice_ns
         while True:
             index = self._next_lane()
             if index is None:
                 return False
-            lane = self._lanes[index]
-            route = lane.popleft()
-            message = lane.popleft()
-            if not route.is_open:
-                self._held[index].extend((route, message))
-                continue
-            if message is None:
-                route.close()
-                continue
             try:
-                route.handle(message)
+                self._run(index, end_ns, begin_ns)
             finally:
-                self.served[index] += 1
-                before_ns, now_ns = now_ns, clock_ns()
-                self._account(index, now_ns - before_ns)
+                now_ns = self._clock_ns()
+                self._account(index, now_ns - begin_ns)
+                begin_ns = now_ns
             if now_ns >= end_ns and not self.in_startup:
                 return self.has_work()
+
+    def _run(self, index: int, end_ns: int, now_ns: int) -> None:
+        """Handle messages of one lane until another one has its turn, or the time is up."""
+        lane, held = self._lanes[index], self._held[index]
+        popleft, clock_ns = lane.popleft, self._clock_ns
+        # What may take over between two messages: nothing for the first lanes.
+        _, order_flow, data, _ = self._lanes
+        urgent: Sized = order_flow if index > DispatchLane.ORDER_FLOW else ()
+        less_urgent: Sized = data if index > DispatchLane.DATA else ()
+        credit_ns = self._owed_ns[index]
+        if credit_ns >= OWED_NS:
+            # Out of turn: others go on when the credit is used up, not when they have something.
+            urgent = less_urgent = ()
+            end_ns = min(end_ns, now_ns + int(credit_ns))
+        bulk = self.bulk
+        handle = bulk.handle
+        count = enveloped = 0
+        try:
+            while lane:
+                entry = popleft()
+                if entry.__class__ is Envelope:
+                    enveloped += 1
+                    count += 1
+                    if not self._open(entry, held):
+                        enveloped -= 1
+                        count -= 1
+                        continue
+                elif bulk.is_open:
+                    count += 1
+                    handle(entry)
+                else:
+                    held.append(entry)
+                    continue
+                if urgent or less_urgent:
+                    return
+                if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
+                    return
+        finally:
+            self.served[index] += count
+            bulk.handled += count - enveloped
+
+    def _open(self, envelope: Envelope, held: deque[Any]) -> bool:
+        """Hand over what is in an envelope; False if nothing was handled."""
+        route = envelope.route
+        if not route.is_open:
+            held.append(envelope)
+            return False
+        self._opened += 1
+        if envelope.message is None:
+            route.close()
+            return False
+        route.handle(envelope.message)
+        return True
 
     def _take_all(self, lane: DispatchLane, into: list[Any]) -> None:
         """Move what a lane holds, what is held back first; others may post meanwhile."""
@@ -200,6 +316,9 @@ class DispatchCore:
         elif credit > 0.0:
             owed[served] = max(0.0, credit - spent_ns)
         for index in range(DispatchLane.DATA, len(owed)):
+            if index == served and 0.0 <= credit < OWED_NS:
+                # In its turn it does not wait.
+                continue
             owed[index] += spent_ns * self._min_share
             if owed[index] > 0.0 and not self._lanes[index]:
                 # Who does not wait saves nothing up, but a debt stays until time has paid it:

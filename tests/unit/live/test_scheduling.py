@@ -36,6 +36,7 @@ class FakeRoute:
         self.kind = kind or lane.name
         self.is_open = is_open
         self.closed = 0
+        self.handled = 0
 
     def handle(self, message) -> None:
         self.world.log.append((self.kind, message))
@@ -64,6 +65,8 @@ class World:
         self.instruments = FakeRoute(self, DispatchLane.DATA, "instrument")
         self.low = FakeRoute(self, DispatchLane.LOW, "low")
         self.routes = (self.commands, self.events, self.data, self.instruments, self.low)
+        # As in a node: market data waits bare, everything else in envelopes.
+        self.core.bulk = self.data
 
     def drain(self) -> None:
         while self.core.serve(SLICE_NS):
@@ -497,3 +500,59 @@ def test_depth_counts_messages_and_not_their_routes():
         world.core.post(lane_route, 1)
         world.core.post(lane_route, 2)
     assert [world.core.depth(lane) for lane in WAITING_LANES] == [2, 2, 2]
+
+
+# -- the bulk route ------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["data", "instruments", "events", "low", "sentinel", "serve", "close", "open", "start"]
+        ),
+        max_size=60,
+    )
+)
+def test_the_depth_of_the_bulk_is_what_was_posted_and_not_handled(steps):
+    world = World()
+    posted = 0
+    for number, step in enumerate(steps):
+        if step == "serve":
+            world.core.serve(25 * US)
+        elif step == "close":
+            world.data.is_open = False
+        elif step == "open":
+            world.data.is_open = True
+            world.core.release_held()
+        elif step == "start":
+            (world.core.end_startup if world.core.in_startup else world.core.begin_startup)()
+        elif step == "sentinel":
+            world.core.post(world.low, None)
+            world.low.is_open = True
+        else:
+            world.core.post(getattr(world, step), number)
+            posted += step == "data"
+        handled = sum(kind == "data" for kind, _ in world.log)
+        assert world.core.bulk_depth == posted - handled
+        assert world.data.handled == handled
+        assert world.core.bulk_depth_max <= posted
+
+
+def test_the_sentinel_of_the_bulk_stops_it_at_its_place():
+    world = World()
+    for message in (1, None, 2):
+        world.core.post(world.data, message)
+    world.drain()
+    assert world.messages == [1]
+    assert world.data.closed == 1
+    assert world.core.bulk_depth == 1
+
+
+def test_the_oldest_message_of_a_lane_can_be_looked_at():
+    world = World()
+    assert world.core.oldest_of(DispatchLane.DATA) is None
+    world.core.post(world.instruments, "enveloped")
+    world.core.post(world.data, "bare")
+    assert world.core.oldest_of(DispatchLane.DATA) == "enveloped"
+    world.core.serve(1)
+    assert world.core.oldest_of(DispatchLane.DATA) == "bare"
