@@ -132,7 +132,8 @@ class KernelPatch:
             return self._wrap.original
         from nautilus_trader.system.kernel import NautilusKernel  # noqa: PLC0415 (on demand)
 
-        original: Callable[..., Any] = NautilusKernel.__init__
+        kernel: Any = NautilusKernel
+        original: Callable[..., Any] = kernel.__init__
         return original
 
     def is_applied(self) -> bool:

