@@ -79,7 +79,7 @@ def test_a_port_in_use_is_named_as_the_reason_and_nothing_is_left():
         server = EmbeddedServer(taken.getsockname()[1])
         with pytest.raises(EmbeddedServerError, match="did not start"):
             server.start()
-        assert server._process is None
+        assert repr(server._child).endswith("stopped)")
 
 
 @needs_server
