@@ -15,11 +15,13 @@ from nautilus_trader.config import LiveDataEngineConfig
 from nautilus_trader.config import LiveExecEngineConfig
 from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.portfolio.portfolio import Portfolio
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.test_kit.stubs.data import TestDataStubs
 
+from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
 from nautilus_enhanced.live import EnhancedLiveDataEngine
 from nautilus_enhanced.live import EnhancedLiveExecutionEngine
 from nautilus_enhanced.live import PriorityDispatcher
@@ -49,7 +51,9 @@ class Rig:
         Seconds for which the subscriber keeps the processor busy with each quote.
     """
 
-    def __init__(self, bus: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, bus: str, loop: asyncio.AbstractEventLoop, slice_us: int | None = None
+    ) -> None:
         clock = LiveClock()
         msgbus = MessageBus(trader_id=TraderId("BENCH-001"), clock=clock)
         cache = Cache()
@@ -63,7 +67,10 @@ class Rig:
         )
         self.dispatcher: PriorityDispatcher | None = None
         if bus == "enhanced":
-            self.dispatcher = PriorityDispatcher(loop)
+            self.dispatcher = PriorityDispatcher(
+                loop,
+                DispatchSettings() if slice_us is None else DispatchSettings(slice_us=slice_us),
+            )
             parts["dispatcher"] = self.dispatcher
             self.data: Any = EnhancedLiveDataEngine(**parts, config=data_config)
             self.execution: Any = EnhancedLiveExecutionEngine(**parts, config=exec_config)
@@ -74,8 +81,35 @@ class Rig:
         self.handled = 0
         self.work_s = 0.0
         msgbus.subscribe("data.quotes.*", self._on_quote)
+
+    def start(self) -> Rig:
+        """Start the engines and return the rig."""
         self.data.start()
         self.execution.start()
+        return self
+
+    def make_quotes(self, count: int) -> list[QuoteTick]:
+        """Return as many quotes, each an object of its own, as they come from a venue."""
+        like = self.quote
+        return [
+            QuoteTick(
+                like.instrument_id,
+                like.bid_price,
+                like.ask_price,
+                like.bid_size,
+                like.ask_size,
+                ts_event=number,
+                ts_init=number,
+            )
+            for number in range(1, count + 1)
+        ]
+
+    def on_order_event(self, handle: Callable[[Any], None]) -> None:
+        """Let `handle` have what the execution engine would do with an event."""
+        # Both buses look the handler up at each call.
+        self.execution._handle_event_with_tracking = handle  # noqa: SLF001 (the measurement's end)
+        # What is sent is no real order event.
+        self.execution._record_local_activity = lambda _event: None  # noqa: SLF001
 
     def _on_quote(self, _quote: Any) -> None:
         self.handled += 1

@@ -7,6 +7,13 @@ How long an order event waits that arrives behind a backlog of quotes.
     order event, from another thread ──> LiveExecutionEngine ──> handler
                                      └──────── measured ────────┘
 
+An event is sent when the whole burst is queued; while at least half of it still waits, another
+one follows as soon as the last one arrived. So a backlog gives stock one sample (its event comes
+after the backlog) and the dispatcher up to `EVENTS`. They are sent between two slices, which is
+the worst moment: a whole slice is still to come. Percentiles are of all samples of all rounds.
+
+`without collections` are the samples in which the garbage collector did not run.
+
 Run: python benchmarks/order_event_behind_burst.py [--quick] [--json FILE]
 """
 
@@ -15,104 +22,142 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import dataclass
+from dataclasses import field
 from functools import partial
 from typing import Any
 
 from engines import Rig
 from engines import on_a_loop
+from harness import CollectorWatch
 from harness import Row
 from harness import arguments
 from harness import interleave
-from harness import make_row
-from harness import percentile
+from harness import latency_rows
 from harness import report
+from harness import sized
 
 
+# Order events for each backlog, at most.
+EVENTS = 25
+
+
+@dataclass
 class Sample:
-    """What one round found."""
+    """What one round found: waits and the garbage collector's part in each, in milliseconds."""
 
-    def __init__(self) -> None:
-        self.waits_ms: list[float] = []
-        self.verified = True
+    waits_ms: list[float] = field(default_factory=list)
+    paused_ms: list[float] = field(default_factory=list)
+    verified: bool = True
+
+    @property
+    def undisturbed_ms(self) -> list[float]:
+        """Return the waits in which the garbage collector did not run."""
+        return [w for w, p in zip(self.waits_ms, self.paused_ms, strict=True) if not p]
 
 
 async def run_round(
-    bus: str, backlog: int, work_us: float, repeats: int, loop: asyncio.AbstractEventLoop
+    bus: str,
+    backlog: int,
+    work_us: float,
+    backlogs: int,
+    loop: asyncio.AbstractEventLoop,
+    slice_us: int | None = None,
 ) -> Sample:
-    """Measure `repeats` order events, each behind a backlog of its own."""
-    rig = Rig(bus, loop)
+    """Send order events behind each of some backlogs."""
+    rig = Rig(bus, loop, slice_us).start()
     rig.work_s = work_us * 1e-6
+    quotes = rig.make_quotes(backlog)
     sample = Sample()
+    process = rig.data.process
     goal = 0
-    for _ in range(repeats):
-        arrived: asyncio.Future[float] = loop.create_future()
-        behind = 0
-
-        def handle(_event: Any, arrived: asyncio.Future[float] = arrived) -> None:
-            arrived.set_result(time.perf_counter())
-
-        # Both buses look the handler up at each call.
-        rig.execution._handle_event_with_tracking = handle  # noqa: SLF001 (the end of the measurement)
-        rig.execution._record_local_activity = lambda _event: None  # noqa: SLF001 (no real order)
-        for _ in range(backlog):
-            rig.data.process(rig.quote)
-        goal += backlog
-        await asyncio.sleep(0)
-        behind = goal - rig.handled
-        sent = _post_from_a_thread(loop, rig.execution)
-        sample.waits_ms.append((await arrived - sent()) * 1e3)
-        await rig.drained(goal)
-        sample.verified = sample.verified and rig.handled == goal and behind > backlog * 0.5
+    with CollectorWatch() as collector:
+        for _ in range(backlogs):
+            for quote in quotes:
+                process(quote)
+            goal += backlog
+            # The stock enqueuer puts what it gets on its queue in this turn of the loop.
+            await asyncio.sleep(0)
+            for number in range(EVENTS):
+                waiting = goal - rig.handled
+                if waiting < backlog / 2:
+                    # Without a backlog in front of the first event nothing was measured.
+                    sample.verified = sample.verified and number > 0
+                    break
+                begin, end = await _send_event(rig, loop)
+                sample.waits_ms.append((end - begin) * 1e3)
+                sample.paused_ms.append(collector.paused_ms(begin, end))
+            await rig.drained(goal)
+            sample.verified = sample.verified and rig.handled == goal
     await rig.stop()
     return sample
 
 
-def _post_from_a_thread(loop: asyncio.AbstractEventLoop, execution: Any) -> Any:
-    """Post an event as an adapter's thread does; return a function that says when."""
-    times: list[float] = []
+async def _send_event(rig: Rig, loop: asyncio.AbstractEventLoop) -> tuple[float, float]:
+    """Send an event from a thread, as an adapter does; return when, and when it was handled."""
+    arrived: asyncio.Future[float] = loop.create_future()
+    sent: list[float] = []
 
     def post() -> None:
-        times.append(time.perf_counter())
-        loop.call_soon_threadsafe(execution.process, object())
+        sent.append(time.perf_counter())
+        loop.call_soon_threadsafe(rig.execution.process, event)
 
+    def handle(handled: Any) -> None:
+        if handled is event:
+            arrived.set_result(time.perf_counter())
+
+    event = object()
+    rig.on_order_event(handle)
     thread = threading.Thread(target=post)
     thread.start()
     thread.join()
-    return lambda: times[0]
+    return sent[0], await arrived
 
 
 def main() -> None:
     """Run all combinations and print them."""
     options = arguments(__doc__)
     rows: list[Row] = []
-    cases = [(10_000, 0.0, 20), (10_000, 20.0, 10)]
-    if not options.quick:
-        cases += [(50_000, 0.0, 10), (50_000, 20.0, 4), (500_000, 0.0, 3)]
+    # Quotes, microseconds of work in their handler, backlogs in a round.
+    full = [
+        (1_000, 0.0, 100),
+        (1_000, 20.0, 20),
+        (10_000, 0.0, 20),
+        (10_000, 20.0, 8),
+        (50_000, 0.0, 6),
+        (50_000, 20.0, 2),
+        (500_000, 0.0, 2),
+    ]
+    quick = [(10_000, 0.0, 10), (10_000, 20.0, 4)]
     for loop_name in ("uvloop", "asyncio"):
-        for backlog, work_us, repeats in cases:
+        for backlog, work_us, backlogs in sized(options, full, quick, [(1_000, 0.0, 2)]):
             sides = {
                 bus: partial(
-                    on_a_loop, loop_name, partial(run_round, bus, backlog, work_us, repeats)
+                    on_a_loop, loop_name, partial(run_round, bus, backlog, work_us, backlogs)
                 )
                 for bus in ("enhanced", "stock")
             }
-            results = interleave(2 if options.quick else 4, sides)
+            results = interleave(sized(options, 6, 3, 1), sides)
             verified = all(sample.verified for side in results.values() for sample in side)
-            for share, name in ((0.5, "p50"), (0.99, "p99")):
-                values = {
-                    bus: [percentile(sample.waits_ms, share) for sample in samples]
-                    for bus, samples in results.items()
-                }
-                rows.append(
-                    make_row(
-                        f"order_event_behind_burst {name}",
-                        f"{backlog:,} quotes, {work_us:.0f} µs handlers, {loop_name}",
-                        "ms",
-                        "lower",
-                        values["enhanced"],
-                        values["stock"],
-                        verified=verified,
-                    )
+            topology = f"{backlog:,} quotes, {work_us:.0f} µs handlers, {loop_name}"
+            parameters = {"backlog": backlog, "work_us": work_us, "loop": loop_name}
+            rows += latency_rows(
+                "order_event_behind_burst",
+                topology,
+                {bus: [s.waits_ms for s in samples] for bus, samples in results.items()},
+                {"p50": 0.5, "p99": 0.99, "max": 1.0},
+                verified=verified,
+                parameters=parameters,
+            )
+            undisturbed = {bus: [s.undisturbed_ms for s in ss] for bus, ss in results.items()}
+            if all(map(any, undisturbed.values())):
+                rows += latency_rows(
+                    "order_event_behind_burst",
+                    topology,
+                    undisturbed,
+                    {"p99 without collections": 0.99},
+                    verified=verified,
+                    parameters=parameters,
                 )
     report(rows, options)
 
