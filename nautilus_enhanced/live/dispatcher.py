@@ -10,6 +10,7 @@ from typing import Any
 
 from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.live.rules import FlowRules
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
 
@@ -45,6 +46,10 @@ class QueueStatistics(Statistics, frozen=True, kw_only=True):
         The engine's `qsize`.
     over_capacity : int
         Messages that were put on the queue while it held more than its capacity.
+    conflated : int
+        Quotes that were superseded by a newer one before they were handled.
+    handled_by_priority : dict[str, int]
+        Messages handled, by their label.
     """
 
     engine: str
@@ -56,6 +61,8 @@ class QueueStatistics(Statistics, frozen=True, kw_only=True):
     queued_max: int
     capacity: int
     over_capacity: int
+    conflated: int
+    handled_by_priority: dict[str, int]
 
 
 class DispatcherStatistics(Statistics, frozen=True, kw_only=True):
@@ -115,7 +122,8 @@ class PriorityDispatcher:
     ) -> None:
         self.settings = settings or DispatchSettings()
         self._loop = loop
-        self._clock_ns = clock_ns
+        self.rules = FlowRules(self.settings.rules)
+        self.clock_ns = clock_ns
         self._core = DispatchCore(clock_ns, self.settings.min_share)
         self._slice_ns = self.settings.slice_us * 1_000
         self._trader_has_started: Callable[[], bool] | None = None
@@ -235,14 +243,14 @@ class PriorityDispatcher:
         core = self._core
         if self.in_startup:
             self.check_startup()
-        begin_ns = self._clock_ns()
+        begin_ns = self.clock_ns()
         try:
             core.serve(self._slice_ns)
         finally:
             # Also after an exception that ends the loop for now (KeyboardInterrupt): whoever
             # runs it again finds the rest scheduled.
             self._slices += 1
-            spent_ns = self._clock_ns() - begin_ns
+            spent_ns = self.clock_ns() - begin_ns
             if spent_ns > self._longest_slice_ns and not core.in_startup:
                 self._longest_slice_ns = spent_ns
             # Clear the flag first and look second: a thread that posts between the two finds

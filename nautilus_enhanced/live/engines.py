@@ -11,10 +11,16 @@ import sys
 from typing import TYPE_CHECKING
 from typing import Any
 
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.common.component import is_matching_py
+from nautilus_trader.execution.emulator import OrderEmulator
 from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.live.risk_engine import LiveRiskEngine
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.portfolio.portfolio import Portfolio
 
+from nautilus_enhanced.live.conflation import feeds_only_strategies
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.queues import DataQueue
 from nautilus_enhanced.live.queues import EngineQueue
@@ -23,8 +29,10 @@ from nautilus_enhanced.live.scheduling import DispatchLane
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from nautilus_trader.core.message import Command
+    from nautilus_trader.model.identifiers import InstrumentId
 
 
 _SANDBOX_MODULE = "nautilus_trader.adapters.sandbox.execution"
@@ -82,12 +90,29 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         req = queue("req_queue", "_handle_request", "RequestData")
         res = queue("res_queue", "_handle_response", "DataResponse")
         data = DataQueue(
-            self, qname="data_queue", kind="Data", dispatcher=dispatcher, maxsize=maxsize
+            self,
+            qname="data_queue",
+            kind="Data",
+            dispatcher=dispatcher,
+            maxsize=maxsize,
+            may_conflate=self.may_conflate,
         )
         self._cmd_queue = self._cmd_enqueuer = cmd
         self._req_queue = self._req_enqueuer = req
         self._res_queue = self._res_enqueuer = res
         self._data_queue = self._data_enqueuer = data
+
+    def may_conflate(self, instrument_id: InstrumentId) -> bool:
+        """Return whether only strategies and the portfolio get the quotes of an instrument."""
+        topic = f"data.quotes.{instrument_id.venue}.{instrument_id.symbol.topic()}"
+        return feeds_only_strategies(
+            [
+                subscription
+                for subscription in self._msgbus.subscriptions()
+                if is_matching_py(topic, subscription.topic)
+            ],
+            _wants_the_latest,
+        )
 
     def _on_stop(self) -> None:
         if self._kill:
@@ -183,11 +208,13 @@ class EnhancedLiveExecutionEngine(LiveExecutionEngine):
         **kwargs: Any,
     ) -> None:
         super().__init__(loop, *args, **kwargs)
+        dispatcher = dispatcher or PriorityDispatcher(loop)
+        self._rules = dispatcher.rules
         self._cmd_queue, self._evt_queue = _order_flow_queues(
             self,
-            dispatcher or PriorityDispatcher(loop),
+            dispatcher,
             event_handler="_handle_event_with_tracking",
-            keeps_sandbox_order=True,
+            choose_command_lane=self.lane_of_command,
         )
         self._cmd_enqueuer, self._evt_enqueuer = self._cmd_queue, self._evt_queue
 
@@ -203,17 +230,26 @@ class EnhancedLiveExecutionEngine(LiveExecutionEngine):
         await self._evt_queue.run()
 
     def lane_of_command(self, command: Command) -> DispatchLane:
-        """Return DATA for a command to a sandbox execution client, else ORDER_FLOW."""
+        """
+        Return the lane of a command: for a sandbox execution client that of its market data.
+
+        All other commands stay in order flow, unless a rule demotes the order.
+        """
+        if self._is_simulated(command):
+            instrument_id = getattr(command, "instrument_id", None)
+            return self._rules.lane_of_kind(QuoteTick, instrument_id)
+        return self._rules.lane_of_order(command)
+
+    def _is_simulated(self, command: Command) -> bool:
+        """Return whether a command goes to a sandbox execution client."""
         sandbox = sys.modules.get(_SANDBOX_MODULE)
         if sandbox is None:
-            return DispatchLane.ORDER_FLOW
+            return False
         kind = sandbox.SandboxExecutionClient
         simulated = [isinstance(client, kind) for client in self._clients.values()]
         if not any(simulated):
-            return DispatchLane.ORDER_FLOW
-        if all(simulated) or isinstance(self._client_of(command), kind):
-            return DispatchLane.DATA
-        return DispatchLane.ORDER_FLOW
+            return False
+        return all(simulated) or isinstance(self._client_of(command), kind)
 
     def _client_of(self, command: Command) -> Any:
         """Return the client that the command will go to, as the engine finds it."""
@@ -233,34 +269,61 @@ def _order_flow_queues(
     dispatcher: PriorityDispatcher,
     *,
     event_handler: str,
-    keeps_sandbox_order: bool = False,
+    choose_command_lane: Callable[[Any], DispatchLane] | None = None,
 ) -> tuple[EngineQueue, EngineQueue]:
-    commands = EngineQueue(
-        engine,
-        qname="cmd_queue",
-        handler="_execute_command",
-        kind="command",
-        lanes=(
-            (DispatchLane.ORDER_FLOW, DispatchLane.DATA)
-            if keeps_sandbox_order
-            else (DispatchLane.ORDER_FLOW,)
-        ),
-        dispatcher=dispatcher,
-        maxsize=engine._cmd_queue.maxsize,  # noqa: SLF001 (the queue that this one replaces)
-        never_refuses=True,
-        choose_lane=engine.lane_of_command if keeps_sandbox_order else None,
+    """Return the queues of an engine's commands and events."""
+    choose = dispatcher.rules.lane_of_order if dispatcher.rules.has_order_rules else None
+
+    def queue(
+        qname: str,
+        handler: str,
+        kind: str,
+        replaced: Any,
+        choose_lane: Callable[[Any], DispatchLane] | None,
+        *lanes: DispatchLane,
+    ) -> EngineQueue:
+        return EngineQueue(
+            engine,
+            qname=qname,
+            handler=handler,
+            kind=kind,
+            lanes=(DispatchLane.ORDER_FLOW, *lanes),
+            dispatcher=dispatcher,
+            maxsize=replaced.maxsize,
+            never_refuses=True,
+            choose_lane=choose_lane,
+        )
+
+    low = (DispatchLane.LOW,) if dispatcher.settings.rules else ()
+    data = (DispatchLane.DATA,) if choose_command_lane else ()
+    commands = queue(
+        "cmd_queue",
+        "_execute_command",
+        "command",
+        engine._cmd_queue,  # noqa: SLF001 (the queue that this one replaces)
+        choose_command_lane or choose,
+        *data,
+        *low,
     )
-    events = EngineQueue(
-        engine,
-        qname="evt_queue",
-        handler=event_handler,
-        kind="event",
-        lanes=(DispatchLane.ORDER_FLOW,),
-        dispatcher=dispatcher,
-        maxsize=engine._evt_queue.maxsize,  # noqa: SLF001 (the queue that this one replaces)
-        never_refuses=True,
+    events = queue(
+        "evt_queue",
+        event_handler,
+        "event",
+        engine._evt_queue,  # noqa: SLF001 (the queue that this one replaces)
+        choose,
+        *low,
     )
     return commands, events
+
+
+def _wants_the_latest(owner: Any) -> bool:
+    """
+    Return whether the owner of a handler can do without quotes that were superseded.
+
+    Strategies, actors and the portfolio can. The emulator triggers orders by each quote, a
+    sandbox fills by each, and an aggregator counts each.
+    """
+    return isinstance(owner, Actor | Portfolio) and not isinstance(owner, OrderEmulator)
 
 
 def _halt(*queues: EngineQueue) -> None:

@@ -9,6 +9,7 @@ sizes it reports, the sentinels on stopping.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
@@ -16,7 +17,11 @@ from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.live.conflation import QuoteConflator
+from nautilus_enhanced.live.conflation import Slot
 from nautilus_enhanced.live.dispatcher import QueueStatistics
+from nautilus_enhanced.live.labels import priority_of_type
 from nautilus_enhanced.live.scheduling import DispatchLane
 
 
@@ -47,10 +52,15 @@ class QueueRoute:
 
     __slots__ = ("_queue", "handle", "handled", "is_open", "lane", "openings")
 
-    def __init__(self, queue: EngineQueue, lane: DispatchLane) -> None:
+    def __init__(
+        self,
+        queue: EngineQueue,
+        lane: DispatchLane,
+        handle: Callable[[Any], None] | None = None,
+    ) -> None:
         self._queue = queue
         # The queue's own method: a call for each message is saved.
-        self.handle = queue.handle
+        self.handle = handle or queue.handle
         self.handled = 0
         self.lane = lane
         self.openings = 0
@@ -68,6 +78,25 @@ class QueueRoute:
         """Note that the sentinel was reached in this lane."""
         self.set_openings(self.openings - 1)
         self._queue.on_route_closed()
+
+
+class SlotRoute:
+    """The way of conflated quotes: beside the queue's usual one, open and closed with it."""
+
+    __slots__ = ("_usual", "handle", "lane")
+
+    def __init__(self, usual: QueueRoute, handle: Callable[[Any], None]) -> None:
+        self._usual = usual
+        self.handle = handle
+        self.lane = usual.lane
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether the usual route is."""
+        return self._usual.is_open
+
+    def close(self) -> None:
+        """Do nothing: the sentinel goes the usual way."""
 
 
 class EngineQueue:
@@ -124,6 +153,7 @@ class EngineQueue:
         self._hard_limit = maxsize * dispatcher.settings.hard_limit_factor
         self._posted = Tally()
         self._handled = 0
+        self._types: Counter[type] = Counter()
         self._refused = 0
         self._over_capacity = 0
         self._queued_max = 0
@@ -272,6 +302,7 @@ class EngineQueue:
     def handle(self, message: Any) -> None:
         """Hand a message to the engine's handler, and what that raises to its policy."""
         self._handled += 1
+        self._types[type(message)] += 1
         engine = self._engine
         try:
             getattr(engine, self._handler)(message)
@@ -296,7 +327,24 @@ class EngineQueue:
             queued_max=self.queued_max,
             capacity=self.maxsize,
             over_capacity=self._over_capacity,
+            conflated=self.conflated,
+            handled_by_priority={
+                priority.name: count for priority, count in sorted(self._labels().items())
+            },
         )
+
+    @property
+    def conflated(self) -> int:
+        """Return the messages that were superseded by a newer one before they were handled."""
+        return 0
+
+    def _labels(self) -> dict[MessagePriority, int]:
+        """Return the messages handled, by their label."""
+        labels: Counter[MessagePriority] = Counter()
+        # Copied in one step: another thread may ask while messages are handled.
+        for message_type, count in list(self._types.items()):
+            labels[priority_of_type(message_type)] += count
+        return labels
 
     def _choose(self, message: Any) -> QueueRoute:
         assert self._choose_lane is not None  # noqa: S101 (`enqueue` looked)
@@ -343,13 +391,43 @@ class DataQueue(EngineQueue):
     The queue of market data, which gets most by far.
 
     Its messages wait bare and are counted by the lengths of the lanes, so that a quote costs an
-    append and a look. A dispatcher has one of them.
+    append and a look. A dispatcher has one of them. What a rule demotes and what is conflated
+    waits in envelopes and is counted as in other queues.
+
+    Parameters
+    ----------
+    engine : Any
+        The live data engine.
+    may_conflate : Callable[[Any], bool], optional
+        Tells whether quotes of an instrument may be conflated; without it none are.
+    **kwargs : Any
+        The other parameters of `EngineQueue`.
     """
 
-    def __init__(self, engine: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        *,
+        may_conflate: Callable[[Any], bool] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(engine, handler="_handle_data", lanes=(DispatchLane.DATA,), **kwargs)
         self._core = self._dispatcher.make_bulk(self._route)
         self._is_scheduled = self._dispatcher.is_scheduled
+        settings = self._dispatcher.settings
+        rules = self._dispatcher.rules
+        self._lane_of = rules.lane_of_data if rules.has_data_rules else None
+        self._demoted = QueueRoute(self, DispatchLane.LOW, self._handle_demoted)
+        if self._lane_of is not None:
+            self._routes[DispatchLane.LOW] = self._demoted
+        self._conflator: QuoteConflator | None = None
+        self._conflate_above = settings.conflate_above
+        self._slots = SlotRoute(self._route, self._handle_slot)
+        if settings.conflate_quotes and may_conflate is not None:
+            self._conflator = QuoteConflator(
+                self._post_slot, may_conflate, self._dispatcher.clock_ns
+            )
+        self._is_plain = self._lane_of is None and self._conflator is None
 
     def enqueue(self, message: Any) -> None:
         """Queue a message, as `EngineQueue.enqueue` does."""
@@ -360,6 +438,8 @@ class DataQueue(EngineQueue):
         # An estimate that is never too low: messages of other queues stand there too, and
         # before the start what waits is held elsewhere.
         if (len(target) >= self.maxsize or not self._route.is_open) and not self._has_room():
+            return
+        if not self._is_plain and self._diverts(message, len(target)):
             return
         target.append(message)
         if not self._is_scheduled():
@@ -377,12 +457,17 @@ class DataQueue(EngineQueue):
     @property
     def queued(self) -> int:
         """Return the messages that wait, without limit."""
-        return self._core.bulk_depth
+        return self._core.bulk_depth + max(0, self._posted.value - self._handled)
 
     @property
     def handled(self) -> int:
         """Return the messages handled; up to date after each slice."""
-        return self._route.handled
+        return self._route.handled + self._handled
+
+    @property
+    def conflated(self) -> int:
+        """Return the quotes that were superseded by a newer one before they were handled."""
+        return 0 if self._conflator is None else self._conflator.conflated
 
     @property
     def posted(self) -> int:
@@ -394,6 +479,46 @@ class DataQueue(EngineQueue):
         """Return the most messages that waited when a slice began, or wait now."""
         return max(self._core.bulk_depth_max, self.queued)
 
+    def _labels(self) -> dict[MessagePriority, int]:
+        low = self._demoted.handled
+        return {
+            MessagePriority.NORMAL: self.handled - low,
+            **({MessagePriority.LOW: low} if low else {}),
+        }
+
     def _has_room(self) -> bool:
         queued = self.queued
         return queued < self.maxsize or self._admit(queued)
+
+    def _diverts(self, message: Any, depth: int) -> bool:
+        """Post a message that a rule demotes or that is conflated; False for any other."""
+        if self._lane_of is not None and self._lane_of(message) is DispatchLane.LOW:
+            self._posted.add(1)
+            self._dispatcher.post(self._demoted, message)
+            return True
+        conflator = self._conflator
+        if (
+            conflator is None
+            or depth < self._conflate_above
+            or type(message).__name__ != "QuoteTick"
+            or not conflator.allows(message.instrument_id)
+        ):
+            return False
+        conflator.offer(message)
+        return True
+
+    def _post_slot(self, slot: Slot) -> None:
+        self._posted.add(1)
+        self._dispatcher.post(self._slots, slot)
+
+    def _handle_demoted(self, message: Any) -> None:
+        self._handled += 1
+        self._demoted.handled += 1
+        self.handle(message)
+
+    def _handle_slot(self, slot: Slot) -> None:
+        self._handled += 1
+        assert self._conflator is not None  # noqa: S101 (nobody else posts slots)
+        quote = self._conflator.take(slot)
+        if quote is not None:
+            self.handle(quote)

@@ -45,7 +45,10 @@ class Route(Protocol):
     """Where a message goes; one for each queue of an engine and lane it uses."""
 
     lane: DispatchLane
-    is_open: bool
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether messages are handled rather than held back."""
 
     def handle(self, message: Any) -> None:
         """Handle the message; what its handler raises is dealt with here."""

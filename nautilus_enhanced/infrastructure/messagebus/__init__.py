@@ -25,6 +25,7 @@ from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import FlowRule
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
@@ -50,6 +51,7 @@ __all__ = [
     "DispatchSettings",
     "DurabilitySettings",
     "EnhancedBusError",
+    "FlowRule",
     "HealthFinding",
     "HealthReport",
     "HealthState",

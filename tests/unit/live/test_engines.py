@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import MethodType
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,9 @@ from nautilus_trader.model.identifiers import ClientId
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.identifiers import Venue
 
+from nautilus_enhanced.infrastructure.messagebus import FlowRule
 from nautilus_enhanced.live.engines import EnhancedLiveExecutionEngine
+from nautilus_enhanced.live.rules import FlowRules
 from nautilus_enhanced.live.scheduling import DispatchLane
 
 
@@ -73,8 +76,24 @@ REAL = object()
     ],
 )
 def test_a_command_to_a_sandbox_client_keeps_its_place_among_the_data(clients, goes_to, lane):
-    engine = SimpleNamespace(_clients=clients, _client_of=lambda command: goes_to)
+    engine = SimpleNamespace(
+        _clients=clients, _client_of=lambda command: goes_to, _rules=FlowRules(())
+    )
+    engine._is_simulated = MethodType(EnhancedLiveExecutionEngine._is_simulated, engine)
     assert EnhancedLiveExecutionEngine.lane_of_command(engine, object()) is lane
+
+
+def test_a_sandbox_order_goes_the_way_of_its_instruments_quotes_when_a_rule_demotes_them():
+    rules = FlowRules([FlowRule(flow="data", venue="SIM")])
+    engine = SimpleNamespace(_clients={"A": SANDBOX}, _rules=rules)
+    engine._is_simulated = MethodType(EnhancedLiveExecutionEngine._is_simulated, engine)
+    lanes = {
+        EnhancedLiveExecutionEngine.lane_of_command(
+            engine, SimpleNamespace(instrument_id=InstrumentId.from_str(instrument))
+        )
+        for instrument in ("X.SIM", "Y.SIM")
+    }
+    assert lanes == {DispatchLane.LOW}
 
 
 @pytest.mark.parametrize(
