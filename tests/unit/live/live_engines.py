@@ -86,7 +86,15 @@ class Engines:
     """The three live engines of a node, sharing a dispatcher when they are ours."""
 
     def __init__(
-        self, loop, bus="enhanced", *, qsize=100_000, factor=10, graceful=True, started=None
+        self,
+        loop,
+        bus="enhanced",
+        *,
+        qsize=100_000,
+        factor=10,
+        graceful=True,
+        started=None,
+        **dispatch,
     ) -> None:
         self.loop = loop
         self.clock = LiveClock()
@@ -109,7 +117,7 @@ class Engines:
                 EnhancedLiveExecutionEngine,
             )
             self.dispatcher = PriorityDispatcher(
-                loop, DispatchSettings(hard_limit_factor=factor), started
+                loop, DispatchSettings(hard_limit_factor=factor, **dispatch), started
             )
             common["dispatcher"] = self.dispatcher
         data, risk, execution = classes
