@@ -62,6 +62,7 @@ async def run_round(
     work_us: float,
     backlogs: int,
     loop: asyncio.AbstractEventLoop,
+    *,
     slice_us: int | None = None,
 ) -> Sample:
     """Send order events behind each of some backlogs."""
