@@ -18,27 +18,60 @@ if TYPE_CHECKING:
     from nautilus_enhanced.common.flow import data_age_ms
     from nautilus_enhanced.common.flow import data_backlog
     from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus import BufferSettings
+    from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+    from nautilus_enhanced.infrastructure.messagebus import DispatchSettings
+    from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
     from nautilus_enhanced.infrastructure.messagebus import EnhancedBusError
+    from nautilus_enhanced.infrastructure.messagebus import FlowRule
+    from nautilus_enhanced.infrastructure.messagebus import LaneSettings
     from nautilus_enhanced.infrastructure.messagebus import MessagePriority
+    from nautilus_enhanced.infrastructure.messagebus import MonitoringSettings
+    from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
+    from nautilus_enhanced.infrastructure.messagebus import StreamSettings
+    from nautilus_enhanced.infrastructure.messagebus import TopicRule
+    from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
 
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BufferSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "ConnectionSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "DispatchSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "DurabilitySettings": "nautilus_enhanced.infrastructure.messagebus",
     "EnhancedBusError": "nautilus_enhanced.infrastructure.messagebus",
     "EnhancedMessageBusConfig": "nautilus_enhanced.config",
     "Features": "nautilus_enhanced.common.features",
+    "FlowRule": "nautilus_enhanced.infrastructure.messagebus",
+    "LaneSettings": "nautilus_enhanced.infrastructure.messagebus",
     "MessagePriority": "nautilus_enhanced.infrastructure.messagebus",
+    "MonitoringSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "PrioritySettings": "nautilus_enhanced.infrastructure.messagebus",
+    "StreamSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "TopicRule": "nautilus_enhanced.infrastructure.messagebus",
+    "WorkerSettings": "nautilus_enhanced.infrastructure.messagebus",
     "data_age_ms": "nautilus_enhanced.common.flow",
     "data_backlog": "nautilus_enhanced.common.flow",
     "features": "nautilus_enhanced.common.features",
 }
 
 __all__ = [
+    "BufferSettings",
+    "ConnectionSettings",
+    "DispatchSettings",
+    "DurabilitySettings",
     "EnhancedBusError",
     "EnhancedMessageBusConfig",
     "Features",
+    "FlowRule",
+    "LaneSettings",
     "MessagePriority",
+    "MonitoringSettings",
+    "PrioritySettings",
+    "StreamSettings",
+    "TopicRule",
+    "WorkerSettings",
     "__version__",
     "data_age_ms",
     "data_backlog",

@@ -20,7 +20,6 @@ from nautilus_trader.common.config import resolve_path
 
 from nautilus_enhanced.infrastructure.messagebus.connection import database_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.settings import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
@@ -30,6 +29,7 @@ from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSetti
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 from nautilus_enhanced.patches import install
 
 

@@ -19,7 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
 from nautilus_enhanced.infrastructure.messagebus.errors import UnsupportedVersionError
-from nautilus_enhanced.infrastructure.messagebus.settings import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 
 
 if TYPE_CHECKING:

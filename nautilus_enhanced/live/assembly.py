@@ -31,8 +31,8 @@ from nautilus_enhanced.common.features import decide
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-from nautilus_enhanced.infrastructure.messagebus.settings import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
 from nautilus_enhanced.live.backing import IdleBacking

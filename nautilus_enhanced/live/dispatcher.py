@@ -7,90 +7,41 @@ import time
 from threading import Lock
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 from nautilus_enhanced.live.rules import FlowRules
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
+from nautilus_enhanced.live.scheduling import Route
+from nautilus_enhanced.live.statistics import DispatcherStatistics
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.live.queues import EngineQueue
-    from nautilus_enhanced.live.queues import QueueRoute
     from nautilus_enhanced.live.scheduling import BulkRoute
-    from nautilus_enhanced.live.scheduling import Route
+    from nautilus_enhanced.live.statistics import QueueStatistics
 
 
-class QueueStatistics(Statistics, frozen=True, kw_only=True):
-    """
-    Figures of one queue of an engine.
+class ServedQueue(Protocol):
+    """A queue of an engine, as far as the dispatcher asks it."""
 
-    Attributes
-    ----------
-    engine, queue : str
-        The engine's class and the queue's name, such as ``data_queue``.
-    posted : int
-        Messages put on the queue.
-    handled : int
-        Messages handled.
-    refused : int
-        Messages refused at the hard limit.
-    queued : int
-        Gauge: messages that wait.
-    queued_max : int
-        The most that ever waited.
-    capacity : int
-        The engine's `qsize`.
-    over_capacity : int
-        Messages that were put on the queue while it held more than its capacity.
-    conflated : int
-        Quotes that were superseded by a newer one before they were handled.
-    handled_by_priority : dict[str, int]
-        Messages handled, by their label.
-    """
+    @property
+    def is_open(self) -> bool:
+        """Return whether its messages are served."""
 
-    engine: str
-    queue: str
-    posted: int
-    handled: int
-    refused: int
-    queued: int
-    queued_max: int
-    capacity: int
-    over_capacity: int
-    conflated: int
-    handled_by_priority: dict[str, int]
+    def statistics(self) -> QueueStatistics:
+        """Return its figures."""
 
 
-class DispatcherStatistics(Statistics, frozen=True, kw_only=True):
-    """
-    Figures of a dispatcher.
+class OpenableRoute(Route, Protocol):
+    """A route that the dispatcher opens."""
 
-    Attributes
-    ----------
-    in_startup : bool
-        Gauge: whether everything is still served in order of arrival.
-    slices : int
-        Turns of the event loop in which messages were handled.
-    served : dict[str, int]
-        Messages handled, for each lane.
-    queued : dict[str, int]
-        Gauge: messages that wait, for each lane.
-    longest_slice_us : float
-        The longest slice in microseconds; what it has over ``slice_us`` is a single handler.
-    queues : tuple[QueueStatistics, ...]
-        One for each queue.
-    """
+    openings: int
 
-    in_startup: bool
-    slices: int
-    served: dict[str, int]
-    queued: dict[str, int]
-    longest_slice_us: float
-    queues: tuple[QueueStatistics, ...]
+    def set_openings(self, openings: int) -> None:
+        """Note how many runs serve it."""
 
 
 class PriorityDispatcher:
@@ -127,7 +78,7 @@ class PriorityDispatcher:
         self._core = DispatchCore(clock_ns, self.settings.min_share)
         self._slice_ns = self.settings.slice_us * 1_000
         self._trader_has_started: Callable[[], bool] | None = None
-        self._queues: list[EngineQueue] = []
+        self._queues: list[ServedQueue] = []
         # Held from scheduling a drain until its end. Taking it is one step for all threads, so
         # there is one drain at a time: two would be two slices for each turn of the loop.
         self._scheduled = Lock()
@@ -157,7 +108,7 @@ class PriorityDispatcher:
         self._core.bulk = route
         return self._core
 
-    def register(self, queue: EngineQueue) -> None:
+    def register(self, queue: ServedQueue) -> None:
         """Add a queue to the statistics."""
         self._queues.append(queue)
 
@@ -183,7 +134,7 @@ class PriorityDispatcher:
         if not self.is_scheduled():
             self.schedule()
 
-    def open(self, routes: tuple[QueueRoute, ...]) -> None:
+    def open(self, routes: tuple[OpenableRoute, ...]) -> None:
         """Serve these routes from now on; if no queue was open, a new start begins."""
         starting = not any(queue.is_open for queue in self._queues)
         if starting and self._trader_has_started is not None and not self._trader_has_started():

@@ -21,8 +21,8 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.portfolio.portfolio import Portfolio
 
 from nautilus_enhanced.live.conflation import feeds_only_strategies
+from nautilus_enhanced.live.data_queue import DataQueue
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
-from nautilus_enhanced.live.queues import DataQueue
 from nautilus_enhanced.live.queues import EngineQueue
 from nautilus_enhanced.live.scheduling import DispatchLane
 
@@ -132,7 +132,44 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         await self._data_queue.run()
 
 
-class EnhancedLiveRiskEngine(LiveRiskEngine):
+class _ServesOrderFlow:
+    """What the engines with a queue of commands and one of events have in common."""
+
+    _kill: bool
+    # Ours stand in for the queue and for its enqueuer.
+    _cmd_queue: Any
+    _cmd_enqueuer: Any
+    _evt_queue: Any
+    _evt_enqueuer: Any
+
+    def _replace_queues(
+        self,
+        dispatcher: PriorityDispatcher,
+        *,
+        event_handler: str,
+        choose_command_lane: Callable[[Any], DispatchLane] | None = None,
+    ) -> None:
+        self._cmd_queue, self._evt_queue = _order_flow_queues(
+            self,
+            dispatcher,
+            event_handler=event_handler,
+            choose_command_lane=choose_command_lane,
+        )
+        self._cmd_enqueuer, self._evt_enqueuer = self._cmd_queue, self._evt_queue
+
+    def _on_stop(self) -> None:
+        if self._kill:
+            _halt(self._cmd_queue, self._evt_queue)
+        super()._on_stop()  # type: ignore[misc]  # the engine that it is mixed into has it
+
+    async def _run_cmd_queue(self) -> None:
+        await self._cmd_queue.run()
+
+    async def _run_evt_queue(self) -> None:
+        await self._evt_queue.run()
+
+
+class EnhancedLiveRiskEngine(_ServesOrderFlow, LiveRiskEngine):
     """
     A live risk engine whose queues are part of the node's one FIFO of order flow.
 
@@ -146,12 +183,6 @@ class EnhancedLiveRiskEngine(LiveRiskEngine):
         The parameters of ``LiveRiskEngine``.
     """
 
-    # Ours stand in for the queue and for its enqueuer.
-    _cmd_queue: Any
-    _cmd_enqueuer: Any
-    _evt_queue: Any
-    _evt_enqueuer: Any
-
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -160,24 +191,10 @@ class EnhancedLiveRiskEngine(LiveRiskEngine):
         **kwargs: Any,
     ) -> None:
         super().__init__(loop, *args, **kwargs)
-        self._cmd_queue, self._evt_queue = _order_flow_queues(
-            self, dispatcher or PriorityDispatcher(loop), event_handler="_handle_event"
-        )
-        self._cmd_enqueuer, self._evt_enqueuer = self._cmd_queue, self._evt_queue
-
-    def _on_stop(self) -> None:
-        if self._kill:
-            _halt(self._cmd_queue, self._evt_queue)
-        super()._on_stop()
-
-    async def _run_cmd_queue(self) -> None:
-        await self._cmd_queue.run()
-
-    async def _run_evt_queue(self) -> None:
-        await self._evt_queue.run()
+        self._replace_queues(dispatcher or PriorityDispatcher(loop), event_handler="_handle_event")
 
 
-class EnhancedLiveExecutionEngine(LiveExecutionEngine):
+class EnhancedLiveExecutionEngine(_ServesOrderFlow, LiveExecutionEngine):
     """
     A live execution engine whose queues are part of the node's one FIFO of order flow.
 
@@ -194,12 +211,6 @@ class EnhancedLiveExecutionEngine(LiveExecutionEngine):
         The parameters of ``LiveExecutionEngine``.
     """
 
-    # Ours stand in for the queue and for its enqueuer.
-    _cmd_queue: Any
-    _cmd_enqueuer: Any
-    _evt_queue: Any
-    _evt_enqueuer: Any
-
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
@@ -210,24 +221,11 @@ class EnhancedLiveExecutionEngine(LiveExecutionEngine):
         super().__init__(loop, *args, **kwargs)
         dispatcher = dispatcher or PriorityDispatcher(loop)
         self._rules = dispatcher.rules
-        self._cmd_queue, self._evt_queue = _order_flow_queues(
-            self,
+        self._replace_queues(
             dispatcher,
             event_handler="_handle_event_with_tracking",
             choose_command_lane=self.lane_of_command,
         )
-        self._cmd_enqueuer, self._evt_enqueuer = self._cmd_queue, self._evt_queue
-
-    def _on_stop(self) -> None:
-        if self._kill:
-            _halt(self._cmd_queue, self._evt_queue)
-        super()._on_stop()
-
-    async def _run_cmd_queue(self) -> None:
-        await self._cmd_queue.run()
-
-    async def _run_evt_queue(self) -> None:
-        await self._evt_queue.run()
 
     def lane_of_command(self, command: Command) -> DispatchLane:
         """

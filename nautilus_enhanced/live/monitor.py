@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-    from nautilus_enhanced.live.dispatcher import DispatcherStatistics
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+    from nautilus_enhanced.live.statistics import DispatcherStatistics
 
 
 def dispatcher_findings(figures: DispatcherStatistics) -> tuple[HealthFinding, ...]:

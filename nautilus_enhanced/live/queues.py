@@ -18,11 +18,9 @@ from typing import Final
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.live.conflation import QuoteConflator
-from nautilus_enhanced.live.conflation import Slot
-from nautilus_enhanced.live.dispatcher import QueueStatistics
 from nautilus_enhanced.live.labels import priority_of_type
 from nautilus_enhanced.live.scheduling import DispatchLane
+from nautilus_enhanced.live.statistics import QueueStatistics
 
 
 if TYPE_CHECKING:
@@ -78,25 +76,6 @@ class QueueRoute:
         """Note that the sentinel was reached in this lane."""
         self.set_openings(self.openings - 1)
         self._queue.on_route_closed()
-
-
-class SlotRoute:
-    """The way of conflated quotes: beside the queue's usual one, open and closed with it."""
-
-    __slots__ = ("_usual", "handle", "lane")
-
-    def __init__(self, usual: QueueRoute, handle: Callable[[Any], None]) -> None:
-        self._usual = usual
-        self.handle = handle
-        self.lane = usual.lane
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the usual route is."""
-        return self._usual.is_open
-
-    def close(self) -> None:
-        """Do nothing: the sentinel goes the usual way."""
 
 
 class EngineQueue:
@@ -384,141 +363,3 @@ class EngineQueue:
         else:
             # It publishes on the bus, which is not for other threads.
             self._dispatcher.loop.call_soon_threadsafe(policy, error, self._kind)
-
-
-class DataQueue(EngineQueue):
-    """
-    The queue of market data, which gets most by far.
-
-    Its messages wait bare and are counted by the lengths of the lanes, so that a quote costs an
-    append and a look. A dispatcher has one of them. What a rule demotes and what is conflated
-    waits in envelopes and is counted as in other queues.
-
-    Parameters
-    ----------
-    engine : Any
-        The live data engine.
-    may_conflate : Callable[[Any], bool], optional
-        Tells whether quotes of an instrument may be conflated; without it none are.
-    **kwargs : Any
-        The other parameters of `EngineQueue`.
-    """
-
-    def __init__(
-        self,
-        engine: Any,
-        *,
-        may_conflate: Callable[[Any], bool] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(engine, handler="_handle_data", lanes=(DispatchLane.DATA,), **kwargs)
-        self._core = self._dispatcher.make_bulk(self._route)
-        self._is_scheduled = self._dispatcher.is_scheduled
-        settings = self._dispatcher.settings
-        rules = self._dispatcher.rules
-        self._lane_of = rules.lane_of_data if rules.has_data_rules else None
-        self._demoted = QueueRoute(self, DispatchLane.LOW, self._handle_demoted)
-        if self._lane_of is not None:
-            self._routes[DispatchLane.LOW] = self._demoted
-        self._conflator: QuoteConflator | None = None
-        self._conflate_above = settings.conflate_above
-        self._slots = SlotRoute(self._route, self._handle_slot)
-        if settings.conflate_quotes and may_conflate is not None:
-            self._conflator = QuoteConflator(
-                self._post_slot, may_conflate, self._dispatcher.clock_ns
-            )
-        self._is_plain = self._lane_of is None and self._conflator is None
-
-    def enqueue(self, message: Any) -> None:
-        """Queue a message, as `EngineQueue.enqueue` does."""
-        assert message is not None, "message was None, expected a value"  # noqa: S101 (as stock)
-        if self._dispatcher.in_startup:
-            self._dispatcher.check_startup()
-        target = self._core.bulk_target
-        # An estimate that is never too low: messages of other queues stand there too, and
-        # before the start what waits is held elsewhere.
-        if (len(target) >= self.maxsize or not self._route.is_open) and not self._has_room():
-            return
-        if not self._is_plain and self._diverts(message, len(target)):
-            return
-        target.append(message)
-        if not self._is_scheduled():
-            self._dispatcher.schedule()
-
-    def handle(self, message: Any) -> None:
-        """Hand a message to the engine's handler, and what that raises to its policy."""
-        try:
-            self._engine._handle_data(message)  # noqa: SLF001 (what the stock queue task calls)
-        except asyncio.CancelledError:
-            self.halt()
-        except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
-            self._fail(error)
-
-    @property
-    def queued(self) -> int:
-        """Return the messages that wait, without limit."""
-        return self._core.bulk_depth + max(0, self._posted.value - self._handled)
-
-    @property
-    def handled(self) -> int:
-        """Return the messages handled; up to date after each slice."""
-        return self._route.handled + self._handled
-
-    @property
-    def conflated(self) -> int:
-        """Return the quotes that were superseded by a newer one before they were handled."""
-        return 0 if self._conflator is None else self._conflator.conflated
-
-    @property
-    def posted(self) -> int:
-        """Return the messages put on the queue; up to date after each slice."""
-        return self.handled + self.queued
-
-    @property
-    def queued_max(self) -> int:
-        """Return the most messages that waited when a slice began, or wait now."""
-        return max(self._core.bulk_depth_max, self.queued)
-
-    def _labels(self) -> dict[MessagePriority, int]:
-        low = self._demoted.handled
-        return {
-            MessagePriority.NORMAL: self.handled - low,
-            **({MessagePriority.LOW: low} if low else {}),
-        }
-
-    def _has_room(self) -> bool:
-        queued = self.queued
-        return queued < self.maxsize or self._admit(queued)
-
-    def _diverts(self, message: Any, depth: int) -> bool:
-        """Post a message that a rule demotes or that is conflated; False for any other."""
-        if self._lane_of is not None and self._lane_of(message) is DispatchLane.LOW:
-            self._posted.add(1)
-            self._dispatcher.post(self._demoted, message)
-            return True
-        conflator = self._conflator
-        if (
-            conflator is None
-            or depth < self._conflate_above
-            or type(message).__name__ != "QuoteTick"
-            or not conflator.allows(message.instrument_id)
-        ):
-            return False
-        conflator.offer(message)
-        return True
-
-    def _post_slot(self, slot: Slot) -> None:
-        self._posted.add(1)
-        self._dispatcher.post(self._slots, slot)
-
-    def _handle_demoted(self, message: Any) -> None:
-        self._handled += 1
-        self._demoted.handled += 1
-        self.handle(message)
-
-    def _handle_slot(self, slot: Slot) -> None:
-        self._handled += 1
-        assert self._conflator is not None  # noqa: S101 (nobody else posts slots)
-        quote = self._conflator.take(slot)
-        if quote is not None:
-            self.handle(quote)

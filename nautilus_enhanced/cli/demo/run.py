@@ -32,7 +32,7 @@ from nautilus_enhanced.cli.demo.processes import Family
 from nautilus_enhanced.cli.demo.report import BusReport
 from nautilus_enhanced.cli.demo.report import judge
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
-from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 

@@ -31,8 +31,8 @@ from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSetti
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
-from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
 

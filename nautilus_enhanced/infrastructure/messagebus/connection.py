@@ -23,8 +23,8 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationErro
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
-from nautilus_enhanced.infrastructure.messagebus.settings import check_url
-from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.urls import check_url
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 from typing import Literal
-from urllib.parse import unquote
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -22,14 +20,15 @@ from nautilus_enhanced.infrastructure.messagebus.overflow import OVERFLOW_POLICI
 from nautilus_enhanced.infrastructure.messagebus.patterns import DEFAULT_TOPIC_PRIORITIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.urls import check_url
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-EMBEDDED: Final = "embedded"
-URL_SCHEMES: Final = ("redis", "rediss", "unix")
 PRIORITY_NAMES: Final = tuple(priority.name.lower() for priority in MessagePriority)
 
 PriorityName = Literal["critical", "high", "normal", "low"]
@@ -434,58 +433,3 @@ class MonitoringSettings(Settings, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         check_range("monitoring.health_interval_secs", self.health_interval_secs, 0.1, 3_600, " s")
-
-
-def check_url(field: str, url: str) -> None:
-    """
-    Refuse a URL that names no server.
-
-    Raises
-    ------
-    ConfigurationError
-        If scheme, host, port or path do not fit.
-    """
-    allowed = f"'{EMBEDDED}' or a URL such as 'redis://localhost:6379/0'"
-    remedy = f"The schemes are {', '.join(f'{scheme}://' for scheme in URL_SCHEMES)}"
-    shown = redact_url(url)
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        # The text of the error may quote a piece of a password.
-        raise ConfigurationError(field, shown, allowed, remedy) from None
-    named = parts.path if parts.scheme == "unix" else parts.hostname
-    if parts.scheme not in URL_SCHEMES or not named or port == 0:
-        raise ConfigurationError(field, shown, allowed, remedy)
-    if parts.scheme != "unix" and parts.path.strip("/") and not parts.path.strip("/").isdecimal():
-        raise ConfigurationError(
-            field, shown, allowed, "The path is the number of the database, such as /0"
-        )
-
-
-def redact_url(url: str) -> str:
-    """
-    Return `url` with its password, wherever it stands, replaced by ``***``.
-
-    What cannot be told apart for sure, such as a password with a bare ``/`` or ``@`` in it, is
-    hidden as a whole.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return "***"
-    location, question_mark, query = rest.partition("?")
-    authority, slash, path = location.partition("/")
-    login, at, host = authority.rpartition("@")
-    if any(mark in part for mark in "@#" for part in (host, path, query)) or (
-        # Without a login and with what is not a port, it may be a login cut short.
-        not at and ":" in host.rpartition("]")[2] and not host.rpartition(":")[2].isdecimal()
-    ):
-        return f"{scheme}://***"
-    user, colon, _ = login.partition(":")
-    pairs = "&".join(
-        f"{pair.partition('=')[0]}=***" if "password" in unquote(pair).lower() else pair
-        for pair in query.split("&")
-    )
-    return (
-        f"{scheme}://{user}{':***' if colon else ''}{at}{host}{slash}{path}{question_mark}{pairs}"
-    )

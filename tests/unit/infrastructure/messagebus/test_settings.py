@@ -22,7 +22,7 @@ from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus import TopicRule
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import redact_url
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 
 
 LIMITS = [
