@@ -267,7 +267,7 @@ class WatchingLoop:
 class SchedulesTwice(PriorityDispatcher):
     """Looks at the flag and takes it in two steps: the mistake that the test must find."""
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
         if self._scheduled.locked():
             return
         time.sleep(0)
@@ -279,7 +279,7 @@ class SchedulesTwice(PriorityDispatcher):
         if self._scheduled.locked():
             self._scheduled.release()
         if self._core.has_work():
-            self._schedule()
+            self.schedule()
 
 
 def test_there_is_one_drain_at_a_time_however_many_threads_post(loop):

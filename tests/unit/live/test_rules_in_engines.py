@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -160,3 +162,36 @@ async def test_quotes_are_not_conflated_where_somebody_needs_each(
     assert engines.data.may_conflate(AUDUSD.id)
     engines.msgbus.subscribe(topic, make_handler(engines))
     assert engines.data.may_conflate(InstrumentId.from_str("AUD/USD.SIM")) is allowed
+
+
+@pytest.mark.parametrize("dispatch", [{}, {"conflate_quotes": True, "conflate_above": 50}])
+async def test_quotes_from_several_threads_are_handled_or_counted_and_wake_the_engine(
+    engines_of, dispatch
+):
+    engines = engines_of(**dispatch)
+    data = QueueUnderTest(engines, "data.data")
+    engines.start()
+    await asyncio.sleep(0.01)
+    per_thread = 4_000
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def feed(instrument) -> None:
+        for number in range(per_thread):
+            data.feed(quote(instrument, number))
+            if number % 50 == 0:
+                # Let the engine run dry, so that the next quote has to wake it.
+                time.sleep(0.0005)
+
+    try:
+        await asyncio.gather(*(asyncio.to_thread(feed, i) for i in (AUDUSD, EURUSD)))
+        await until(lambda: data.statistics.queued == 0)
+    finally:
+        sys.setswitchinterval(interval)
+    await until(lambda: data.statistics.handled + data.statistics.conflated == 2 * per_thread)
+    for instrument in (AUDUSD, EURUSD):
+        numbers = [q.ts_init for q in data.handled if q.instrument_id == instrument.id]
+        assert numbers == sorted(numbers)
+        assert numbers[-1] == per_thread - 1
+        if not dispatch:
+            assert numbers == list(range(per_thread))
