@@ -12,6 +12,7 @@ import gc
 import json
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -226,6 +227,15 @@ class CollectorWatch:
     def total_ms(self) -> float:
         """Return what all collections took together."""
         return sum(stop - start for start, stop in self.pauses) * 1e3
+
+
+def preemptions() -> int:
+    """
+    Return how often the system took the processor from a thread of this process so far.
+
+    A sample in which that happened tells about the machine's other work, not about the bus.
+    """
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def run_child(script: str, *args: Value, timeout_s: float = 120.0) -> Any:

@@ -85,6 +85,19 @@ def main() -> None:
                 verified=verified,
                 parameters=parameters,
             )
+            undisturbed = {
+                "enhanced": [r[0].undisturbed_ms for r in pair["enhanced"]],
+                "stock": [r[0].waits_ms for r in pair["stock"]],
+            }
+            if any(undisturbed["enhanced"]):
+                rows += latency_rows(
+                    "order_event_against_slice",
+                    topology,
+                    undisturbed,
+                    {"p99 undisturbed": 0.99},
+                    verified=verified,
+                    parameters=parameters,
+                )
             rows.append(
                 make_row(
                     "order_event_against_slice throughput",

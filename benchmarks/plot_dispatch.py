@@ -57,7 +57,7 @@ def plot_backlog(path: Path, target: Path, loop: str) -> None:
 def plot_slice(path: Path, target: Path, loop: str) -> None:
     """Draw latency and throughput against the length of a slice."""
     figure, axes = plt.subplots(figsize=(7.2, 4.2))
-    for share, style in (("p50", "o-"), ("p99", "s--")):
+    for share, style in (("p50", "o-"), ("p99 undisturbed", "s--")):
         points = sorted(
             (row["parameters"]["slice_us"], row["enhanced"])
             for row in rows_of(path, f"order_event_against_slice {share}", loop)
