@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus import TopicRule
     from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
+    from nautilus_enhanced.live.inspection import NodeStatistics
+    from nautilus_enhanced.live.inspection import health
+    from nautilus_enhanced.live.inspection import statistics
 
 
 __version__ = "0.1.0"
@@ -47,6 +50,7 @@ _HOMES = {
     "LaneSettings": "nautilus_enhanced.infrastructure.messagebus",
     "MessagePriority": "nautilus_enhanced.infrastructure.messagebus",
     "MonitoringSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "NodeStatistics": "nautilus_enhanced.live.inspection",
     "PrioritySettings": "nautilus_enhanced.infrastructure.messagebus",
     "StreamSettings": "nautilus_enhanced.infrastructure.messagebus",
     "TopicRule": "nautilus_enhanced.infrastructure.messagebus",
@@ -54,6 +58,8 @@ _HOMES = {
     "data_age_ms": "nautilus_enhanced.common.flow",
     "data_backlog": "nautilus_enhanced.common.flow",
     "features": "nautilus_enhanced.common.features",
+    "health": "nautilus_enhanced.live.inspection",
+    "statistics": "nautilus_enhanced.live.inspection",
 }
 
 __all__ = [
@@ -68,6 +74,7 @@ __all__ = [
     "LaneSettings",
     "MessagePriority",
     "MonitoringSettings",
+    "NodeStatistics",
     "PrioritySettings",
     "StreamSettings",
     "TopicRule",
@@ -76,6 +83,8 @@ __all__ = [
     "data_age_ms",
     "data_backlog",
     "features",
+    "health",
+    "statistics",
 ]
 
 

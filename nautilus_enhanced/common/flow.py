@@ -31,6 +31,11 @@ def connect_flow(kernel: Any, dispatcher: PriorityDispatcher) -> None:
     weakref.finalize(kernel, _DISPATCHERS.pop, key, None)
 
 
+def dispatcher_of(component: Any) -> PriorityDispatcher | None:
+    """Return the dispatcher of a component's node, or None where the engines are stock."""
+    return _DISPATCHERS.get(id(component.msgbus))
+
+
 def data_backlog(component: Any) -> int | None:
     """
     Return how many messages of market data wait to be handled.
@@ -45,7 +50,7 @@ def data_backlog(component: Any) -> int | None:
     int or None
         None on a node whose engines are stock.
     """
-    dispatcher = _DISPATCHERS.get(id(component.msgbus))
+    dispatcher = dispatcher_of(component)
     return None if dispatcher is None else dispatcher.data_backlog
 
 
@@ -66,7 +71,7 @@ def data_age_ms(component: Any, time_ns: Callable[[], int] = time.time_ns) -> fl
         Milliseconds since the oldest waiting message's ``ts_init``; 0.0 if nothing waits or it
         has no such time, None on a node whose engines are stock.
     """
-    dispatcher = _DISPATCHERS.get(id(component.msgbus))
+    dispatcher = dispatcher_of(component)
     if dispatcher is None:
         return None
     received_ns = getattr(dispatcher.oldest_data, "ts_init", 0)

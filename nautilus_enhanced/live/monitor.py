@@ -8,6 +8,7 @@ from typing import Any
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.live.inspection import report_health
 
 
 if TYPE_CHECKING:
@@ -16,31 +17,6 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
-    from nautilus_enhanced.live.statistics import DispatcherStatistics
-
-
-def dispatcher_findings(figures: DispatcherStatistics) -> tuple[HealthFinding, ...]:
-    """Return what is not well with a dispatcher, given its figures."""
-    findings = []
-    for queue in figures.queues:
-        name = f"{queue.engine}.{queue.queue}"
-        if queue.refused:
-            findings.append(
-                HealthFinding(
-                    state=HealthState.UNHEALTHY,
-                    reason=f"{name} refused {queue.refused:,} messages at its hard limit",
-                    remedy="make handlers faster, subscribe to less, or raise `qsize`",
-                )
-            )
-        if queue.queued > queue.capacity:
-            findings.append(
-                HealthFinding(
-                    state=HealthState.DEGRADED,
-                    reason=f"{name} is over its capacity of {queue.capacity:,} messages",
-                    remedy="make handlers faster, subscribe to less, or raise `qsize`",
-                )
-            )
-    return tuple(findings)
 
 
 def worth_saying(before: HealthReport, now: HealthReport) -> tuple[HealthFinding, ...]:
@@ -105,13 +81,7 @@ class NodeMonitor:
 
     def report(self) -> HealthReport:
         """Return how publisher and dispatcher are, together."""
-        report = HealthReport(component="bus")
-        if self._client is not None:
-            report = report.merged(self._client.health())
-        if self._dispatcher is not None:
-            findings = dispatcher_findings(self._dispatcher.statistics())
-            report = report.merged(HealthReport(component="dispatcher", findings=findings))
-        return report
+        return report_health(self._dispatcher, self._client)
 
     def _look(self) -> None:
         if self._is_over():

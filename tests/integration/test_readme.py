@@ -27,6 +27,8 @@ def test_the_python_snippets_run_one_after_the_other(server):
     assert done.returncode == 0, done.stdout + done.stderr
     promised = re.search(r"^# (dispatch: .*); \.\.\.$", code, re.MULTILINE).group(1)
     assert promised in done.stdout
+    assert "# healthy ()" in code
+    assert "healthy ()" in done.stdout
 
 
 def test_every_make_target_that_is_named_exists():

@@ -1,0 +1,86 @@
+"""What a node says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from live_engines import QueueUnderTest
+from live_engines import until
+
+from nautilus_enhanced import data_age_ms
+from nautilus_enhanced import data_backlog
+from nautilus_enhanced import health
+from nautilus_enhanced import statistics
+from nautilus_enhanced.common.flow import connect_flow
+from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+
+
+class Kernel:
+    """As much of a kernel as is asked for."""
+
+    def __init__(self, msgbus, msgbus_database=None) -> None:
+        self.msgbus = msgbus
+        self.msgbus_database = msgbus_database
+
+
+def test_a_stock_node_has_no_figures_and_no_findings():
+    node = SimpleNamespace(kernel=Kernel(object()))
+    assert statistics(node).dispatcher is None
+    assert statistics(node).publisher is None
+    assert health(node).findings == ()
+    assert data_backlog(node.kernel) is None
+    assert data_age_ms(node.kernel) is None
+
+
+async def test_an_enhanced_node_shows_dispatcher_and_publisher(engines_of):
+    engines = engines_of(qsize=2)
+    data = QueueUnderTest(engines, "data.data")
+    client = BufferedMessageBusClient("redis://127.0.0.1:1", naming=StreamNaming(trader_id="T-1"))
+    kernel = Kernel(engines.msgbus, SimpleNamespace(client=client))
+    connect_flow(kernel, engines.dispatcher)
+    client.offer("events.order.S", b"{}")
+    for number in range(3):
+        data.feed(SimpleNamespace(ts_init=1_000_000 * (number + 1)))
+    assert statistics(kernel).publisher.published == 1
+    assert statistics(kernel).dispatcher.queued["DATA"] == 3
+    await asyncio.sleep(0)
+    reasons = " ".join(health(kernel).reasons)
+    assert "data_queue is over its capacity of 2" in reasons
+    assert "the writer does not run" in reasons
+    engines.start()
+    await until(lambda: len(data.handled) == 3)
+    assert statistics(kernel).dispatcher.served["DATA"] == 3
+    client.stop(0.0)
+
+
+async def test_a_strategy_sees_how_much_data_waits_and_how_old_it_is(engines_of):
+    engines = engines_of()
+    data = QueueUnderTest(engines, "data.data")
+    kernel = Kernel(engines.msgbus)
+    connect_flow(kernel, engines.dispatcher)
+    seen = []
+    data.react = lambda message: seen.append(
+        (data_backlog(kernel), data_age_ms(kernel, lambda: 10_000_000))
+    )
+    engines.start()
+    await asyncio.sleep(0.01)
+    for number in range(3):
+        data.feed(SimpleNamespace(ts_init=1_000_000 * (number + 1)))
+    data.feed(object())
+    assert data_backlog(kernel) == 4
+    assert data_age_ms(kernel, lambda: 10_000_000) == 9.0
+    await until(lambda: len(seen) == 4)
+    # While one is handled the others wait; what has no `ts_init` has no age.
+    assert seen == [(3, 8.0), (2, 7.0), (1, 0.0), (0, 0.0)]
+
+
+async def test_a_node_that_is_gone_leaves_nothing_behind(engines_of):
+    engines = engines_of()
+    kernel = Kernel(engines.msgbus)
+    connect_flow(kernel, engines.dispatcher)
+    component = SimpleNamespace(msgbus=engines.msgbus)
+    assert data_backlog(component) == 0
+    del kernel
+    assert data_backlog(component) is None
