@@ -12,20 +12,35 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 TOX := .venv/bin/tox
 ARGS ?=
 
-.PHONY: help demo test lint clean
+# The environment of the interpreter that tox runs on, as `make test` has it.
+ENVIRONMENT = py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])')
+
+# A script's own folder is not on its path in an environment (see tox.ini), so it is put there.
+IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_externals=env -- \
+	env PYTHONPATH=benchmarks python
+
+.PHONY: help demo test long bench lint clean
 
 help:
 	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others)"
 	@echo "make test    run all tests, on every supported Python that is found"
+	@echo "make long    feed the engines for half an hour and watch their memory (ARGS='--minutes 5')"
+	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
 	@echo "make lint    check style and formatting"
 	@echo "make clean   remove what the above made"
 
 demo: $(TOX)
-	@NT_ENHANCED_DEMO_ENV=py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])') \
-	$(TOX) run -q -e demo -- $(ARGS)
+	@NT_ENHANCED_DEMO_ENV=$(ENVIRONMENT) $(TOX) run -q -e demo -- $(ARGS)
 
 test: $(TOX)
 	$(TOX) run
+
+long: $(TOX)
+	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
+
+bench: $(TOX)
+	@for benchmark in benchmarks/engine_*.py benchmarks/order_*.py; do echo "$$benchmark"; \
+	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
 
 lint: $(TOX)
 	$(TOX) run -e lint
