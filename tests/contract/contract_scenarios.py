@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import threading
 import time
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 from nautilus_trader.common.config import MessageBusConfig
 from nautilus_trader.common.providers import InstrumentProvider
@@ -773,11 +775,15 @@ SCENARIOS = {
 }
 
 
-def main() -> None:
+def main(scenarios: dict) -> None:
     name, bus, *rest = sys.argv[1:]
-    result = SCENARIOS[name](bus, **(json.loads(rest[0]) if rest else {}))
+    result = scenarios[name](bus, **(json.loads(rest[0]) if rest else {}))
+    if path := os.environ.get("CONTRACT_RESULT"):
+        # A long line on standard output may be cut in two by the host's logging thread.
+        Path(path).write_text(json.dumps(result))
+        return
     print("RESULT " + json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(SCENARIOS)
