@@ -4,8 +4,8 @@ What the length of a slice buys and costs: latency of order events, throughput o
 ::
 
     burst of N quotes ──> LiveDataEngine ──> slices of 50 to 2,000 µs ──> subscriber (0 µs)
-    order event, from another thread ──> LiveExecutionEngine ──> handler
-                                     └──────── latency ─────────┘
+    order event, by call_soon_threadsafe ──> LiveExecutionEngine ──> handler
+                                         └──────── latency ─────────┘
     quotes of the burst ÷ (queueing and handling all of them)            throughput
 
 Latency is measured as in ``order_event_behind_burst.py``, which see. Stock has no slices: its
@@ -71,7 +71,7 @@ def main() -> None:
             )
             for slice_us in (None, *slices)
         }
-        results = interleave(sized(options, 8, 2, 1), sides)
+        results = interleave(sized(options, 5, 2, 1), sides)
         for slice_us in slices:
             pair = {"enhanced": results[str(slice_us)], "stock": results["stock"]}
             verified = all(result[2] for side in pair.values() for result in side)

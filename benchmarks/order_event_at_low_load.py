@@ -94,7 +94,7 @@ def main() -> None:
                 bus: partial(on_a_loop, loop_name, partial(run_round, bus, seconds, work_us, 1))
                 for bus in ("enhanced", "stock")
             }
-            results = interleave(sized(options, 4, 2, 1), sides)
+            results = interleave(sized(options, 3, 2, 1), sides)
             rows += latency_rows(
                 "order_event_at_low_load",
                 f"{QUOTES_PER_S:,} quotes/s, {work_us:.0f} µs handlers, {loop_name}",
