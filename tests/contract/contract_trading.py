@@ -25,6 +25,7 @@ from nautilus_trader.config import LiveExecEngineConfig
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.reports import OrderStatusReport
+from nautilus_trader.model.data import BarType
 from nautilus_trader.model.enums import ContingencyType
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import OrderStatus
@@ -53,6 +54,7 @@ class Noting(Strategy):
         self.positions: list[str] = []
         self.at_quote = None
         self.at_event = None
+        self.at_bar = None
 
     def on_start(self) -> None:
         self.subscribe_quote_ticks(INSTRUMENT_ID)
@@ -61,6 +63,10 @@ class Noting(Strategy):
     def on_quote_tick(self, tick) -> None:
         if self.at_quote is not None:
             self.at_quote(tick)
+
+    def on_bar(self, bar) -> None:
+        if self.at_bar is not None:
+            self.at_bar(bar)
 
     def on_order_event(self, event) -> None:
         key = short_id(event.client_order_id)
@@ -459,7 +465,59 @@ def checks(bus: str) -> dict:
     return result | trader.told()
 
 
-SCENARIOS = {scenario.__name__: scenario for scenario in (trading, checks)}
+# -- bars of time --------------------------------------------------------------------------------
+
+BAR_NS = 500_000_000
+BAR_COUNT = 3
+
+
+def bars(bus: str) -> dict:
+    """Build bars of time and of ticks from quotes that come in the middle of each interval."""
+    trader = Noting()
+    session = Session(bus, trader)
+    built: dict[str, list] = {"TIME": [], "TICK": []}
+    handled: dict[int, list[int]] = {}
+
+    def at_bar(bar) -> None:
+        kind = "TICK" if "TICK" in str(bar.bar_type) else "TIME"
+        prices = [float(value) for value in (bar.open, bar.high, bar.low, bar.close)]
+        built[kind].append([bar.ts_event, prices, float(bar.volume)])
+
+    def at_quote(tick) -> None:
+        handled.setdefault(tick.ts_event // BAR_NS, []).append(trader.clock.timestamp_ns())
+
+    async def play() -> None:
+        trader.at_bar, trader.at_quote = at_bar, at_quote
+        # The first interval is not whole when the subscription comes.
+        for bar_type in ("500-MILLISECOND-MID-INTERNAL", "4-TICK-MID-INTERNAL"):
+            trader.subscribe_bars(BarType.from_str(f"{INSTRUMENT_ID}-{bar_type}"))
+        now = trader.clock.timestamp_ns()
+        first = now // BAR_NS + 1
+        for number in range(BAR_COUNT + 1):
+            middle = (first + number) * BAR_NS + BAR_NS // 4
+            await asyncio.sleep(max(0, middle - trader.clock.timestamp_ns()) / 1e9)
+            for step in (0, 5, -3, 2):
+                Market.data.feed(quote_at(100.0 + number + step / 100, ts=middle))
+        await until(lambda: built["TIME"][-1:] and built["TIME"][-1][0] >= middle, "the last bar")
+        # Only what was handled in its interval tells anything: the machine may be slow.
+        result["late"] = sorted(
+            interval - first
+            for interval, times in handled.items()
+            if any(time // BAR_NS != interval for time in times)
+        )
+        start = first * BAR_NS
+        result["time"] = [
+            [(ts - start) / BAR_NS, *rest] for ts, *rest in built["TIME"] if ts > start
+        ]
+        result["tick"] = [rest for _, *rest in built["TICK"]]
+
+    result: dict = {}
+    session.run(play)
+    session.node.dispose()
+    return result
+
+
+SCENARIOS = {scenario.__name__: scenario for scenario in (trading, checks, bars)}
 
 
 if __name__ == "__main__":

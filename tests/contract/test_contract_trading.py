@@ -128,6 +128,29 @@ def test_a_resolved_order_is_not_queried_again(checks):
     assert checks["queries_after"] == 0
 
 
+# Open, high, low and close of each interval, whose quotes are around 100, 101 and so on.
+OHLC = [[100.005, 100.055, 99.975, 100.025], [101.005, 101.055, 100.975, 101.025]]
+
+
+def test_time_bars_close_on_the_boundary_with_the_quotes_of_their_interval(bus):
+    result = outcome_of(PROGRAM, "bars", bus)
+    closes = [close for close, *_ in result["time"]]
+    assert closes == [float(number) for number in range(1, len(closes) + 1)]
+    assert len(closes) >= 3
+    on_time = {n for n in range(len(closes)) if {n, n - 1} & set(result["late"]) == set()}
+    for number, expected in enumerate(OHLC):
+        if number in on_time:
+            assert result["time"][number][1:] == [pytest.approx(expected), 40.0]
+
+
+def test_tick_bars_are_built_from_the_same_quotes(bus):
+    result = outcome_of(PROGRAM, "bars", bus)
+    assert len(result["tick"]) == 4
+    for expected, (prices, volume) in zip(OHLC, result["tick"], strict=False):
+        assert prices == pytest.approx(expected)
+        assert volume == 40.0
+
+
 # -- one bus against the other -------------------------------------------------------------------
 
 
@@ -154,3 +177,10 @@ def test_lost_events_are_made_up_for_in_the_same_way_on_both_buses(both_buses):
     stock, enhanced = (outcome_of(PROGRAM, "checks", bus) for bus in BUSES)
     for key in ("names", "events", "net"):
         assert enhanced[key] == stock[key]
+
+
+def test_bars_of_time_and_of_ticks_are_the_same_on_both_buses(both_buses):
+    stock, enhanced = (outcome_of(PROGRAM, "bars", bus) for bus in BUSES)
+    assert enhanced["tick"] == stock["tick"]
+    if not stock["late"] and not enhanced["late"]:
+        assert enhanced["time"][:3] == stock["time"][:3]
