@@ -51,7 +51,7 @@ def plot_backlog(path: Path, target: Path, loop: str) -> None:
         ylabel="order event, median (ms)",
         title=f"Latency of an order event behind a backlog ({loop})",
     )
-    finish(figure, axes, target)
+    finish(figure, axes, target, "center right")
 
 
 def plot_slice(path: Path, target: Path, loop: str) -> None:
@@ -78,17 +78,19 @@ def plot_slice(path: Path, target: Path, loop: str) -> None:
     right = axes.twinx()
     right.plot(*zip(*points, strict=True), "^-", color="#4a8f3c", label="quotes/s, enhanced")
     right.axhline(rows[0]["stock"], color=STOCK, linestyle=":", label="quotes/s, stock")
-    right.set(ylabel="quotes/s", ylim=(0, None))
-    finish(figure, axes, target, right)
+    right.set(ylabel="quotes/s", ylim=(0, 1.25 * max(rate for _, rate in points)))
+    right.yaxis.set_major_formatter(lambda rate, _: f"{rate:,.0f}")
+    finish(figure, axes, target, "lower right", right)
 
 
-def finish(figure: Any, axes: Any, target: Path, right: Any = None) -> None:
+def finish(figure: Any, axes: Any, target: Path, place: str, right: Any = None) -> None:
     """Add what both plots have and write the file."""
     axes.grid(visible=True, which="major", alpha=0.3)
     lines = axes.get_lines()
     if right is not None:
         lines = [*lines, *right.get_lines()]
-    axes.legend(handles=lines, fontsize=8, framealpha=0.9)
+    # On the axes that are drawn last, or their lines would run over it.
+    (right or axes).legend(handles=lines, fontsize=8, framealpha=0.9, loc=place)
     figure.tight_layout()
     # Without a date, so that the same figures make the same file.
     figure.savefig(target, metadata={"Date": None})
