@@ -98,9 +98,11 @@ class DispatchCore:
     """
     Hold the lanes and decide which is served.
 
-    ORDER_FLOW is served before DATA and DATA before LOW, message by message. A lane that has
-    to wait for another one is owed `min_share` of the time that passes. `post` may be called
-    from any thread, everything else only from the thread that serves.
+    ORDER_FLOW is served before DATA and DATA before LOW, message by message. Where nothing else
+    waits, what the handler of a message posts to its own lane counts as a part of that message.
+    A lane that has to wait for another one is owed `min_share` of the time that passes.
+
+    `post` may be called from any thread, everything else only from the thread that serves.
 
     Parameters
     ----------
@@ -255,10 +257,11 @@ class DispatchCore:
             end_ns = min(end_ns, now_ns + int(credit_ns))
         bulk = self.bulk
         handle = bulk.handle
-        count = enveloped = 0
+        count = enveloped = follow_ups = 0
         try:
             while lane:
                 entry = popleft()
+                is_last = not lane
                 if entry.__class__ is Envelope:
                     enveloped += 1
                     count += 1
@@ -273,7 +276,14 @@ class DispatchCore:
                     held.append(entry)
                     continue
                 if urgent or less_urgent:
-                    return
+                    # What a message leads to at once, such as the bar that a tick completes,
+                    # comes before the orders it leads to, as long as nothing else waits.
+                    if follow_ups > 1:
+                        follow_ups -= 1
+                    elif is_last and lane:
+                        follow_ups = len(lane)
+                    else:
+                        return
                 if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
                     return
         finally:

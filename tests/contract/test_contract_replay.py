@@ -140,24 +140,6 @@ def test_under_a_backlog_order_events_come_before_the_data_that_waits(source):
 # -- an order that is denied in the handler of a tick --------------------------------------------
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason=(
-        "A bar that a tick completes waits behind that tick as market data, so a denial of an "
-        "order from the tick's handler overtakes it: a backlog of one, which stock serves first"
-    ),
-)
 def test_a_denial_comes_after_the_bar_that_the_same_tick_completed(both_buses):
     stock, enhanced = replay("generated", "paced", denies=True)
     assert enhanced["stories"] == stock["stories"]
-
-
-def test_with_denials_only_bars_of_the_same_tick_change_places(both_buses):
-    stock, enhanced = replay("generated", "paced", denies=True)
-    assert enhanced["topics"] == stock["topics"]
-    for ours, theirs in zip(enhanced["stories"], stock["stories"], strict=True):
-        assert any(" OrderDenied(" in line for line in theirs)
-        assert [s for s in ours if not s.startswith("on_bar")] == [
-            s for s in theirs if not s.startswith("on_bar")
-        ]
-        assert of_bars(ours) == of_bars(theirs)

@@ -502,6 +502,50 @@ def test_depth_counts_messages_and_not_their_routes():
     assert [world.core.depth(lane) for lane in WAITING_LANES] == [2, 2, 2]
 
 
+# -- what a message leads to -----------------------------------------------------------------------
+
+
+def leads_to_an_order_and_a_bar(world) -> None:
+    world.core.post(world.commands, "order")
+    world.core.post(world.instruments, "bar")
+
+
+def test_without_a_backlog_the_bar_of_a_tick_comes_before_the_order_of_the_tick():
+    world = World()
+    world.reactions["tick"] = lambda: leads_to_an_order_and_a_bar(world)
+    world.reactions["bar"] = lambda: world.core.post(world.data, "bar of bars")
+    world.core.post(world.data, "tick")
+    world.drain()
+    assert world.messages == ["tick", "bar", "bar of bars", "order"]
+
+
+def test_behind_a_backlog_the_order_of_a_tick_comes_before_its_bar():
+    world = World()
+    world.reactions["tick"] = lambda: leads_to_an_order_and_a_bar(world)
+    for message in ("tick", "next tick"):
+        world.core.post(world.data, message)
+    world.drain()
+    assert world.messages == ["tick", "order", "next tick", "bar"]
+
+
+def test_what_a_message_leads_to_does_not_hold_up_order_flow_beyond_the_slice():
+    world = World()
+
+    def lead_to_another() -> None:
+        number = len(world.log)
+        if number == 1:
+            world.core.post(world.commands, "order")
+        if number < 500:
+            world.reactions[number] = lead_to_another
+            world.core.post(world.data, number)
+
+    world.reactions["tick"] = lead_to_another
+    world.core.post(world.data, "tick")
+    world.drain()
+    assert world.messages.index("order") == SLICE_NS // (10 * US)
+    assert len(world.messages) == len(set(world.messages)) == 500
+
+
 # -- the bulk route ------------------------------------------------------------------------------
 
 
