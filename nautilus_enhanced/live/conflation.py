@@ -112,9 +112,19 @@ class QuoteConflator:
             if quote is None:
                 self._superseded.add(1)
 
+    def seal(self, instrument_id: Any) -> None:
+        """
+        Let no further quote take the place of the one that waits.
+
+        For a quote that is appended by itself: one that came later must not get in before it.
+        """
+        self._slots.pop(instrument_id, None)
+
     def take(self, slot: Slot) -> Any:
         """Give a slot up and return its quote, or None if `offer` took it back."""
-        self._slots.pop(slot.instrument_id, None)
+        # A sealed slot is not there any more, and in its place may be another one.
+        if self._slots.get(slot.instrument_id) is slot:
+            self._slots.pop(slot.instrument_id, None)
         quote = slot.take()
         if quote is None:
             # What stood here was superseded by a quote that now waits elsewhere.

@@ -123,7 +123,7 @@ class DataQueue(EngineQueue):
     @property
     def posted(self) -> int:
         """Return the messages put on the queue; up to date after each slice."""
-        return self.handled + self.queued
+        return self.handled + self.queued + self.conflated
 
     @property
     def queued_max(self) -> int:
@@ -148,12 +148,11 @@ class DataQueue(EngineQueue):
             self._dispatcher.post(self._demoted, message)
             return True
         conflator = self._conflator
-        if (
-            conflator is None
-            or depth < self._conflate_above
-            or type(message).__name__ != "QuoteTick"
-            or not conflator.allows(message.instrument_id)
-        ):
+        if conflator is None or type(message).__name__ != "QuoteTick":
+            return False
+        instrument_id = message.instrument_id
+        if depth < self._conflate_above or not conflator.allows(instrument_id):
+            conflator.seal(instrument_id)
             return False
         conflator.offer(message)
         return True

@@ -148,12 +148,15 @@ class PriorityDispatcher:
     @property
     def data_backlog(self) -> int:
         """Return the messages of market data that wait, commands and requests for it included."""
-        return self._core.depth(DispatchLane.DATA) + self._core.depth(DispatchLane.LOW)
+        core = self._core
+        lanes = (DispatchLane.STARTUP, DispatchLane.DATA, DispatchLane.LOW)
+        return sum(map(core.depth, lanes))
 
     @property
     def oldest_data(self) -> Any:
         """Return the message of market data that is handled next, or None."""
-        return self._core.oldest_of(DispatchLane.DATA)
+        oldest = self._core.oldest_of(DispatchLane.STARTUP)
+        return self._core.oldest_of(DispatchLane.DATA) if oldest is None else oldest
 
     def statistics(self) -> DispatcherStatistics:
         """Return the figures of the lanes and queues."""

@@ -116,6 +116,33 @@ async def test_behind_a_backlog_only_the_latest_quote_of_an_instrument_is_kept(e
     assert data.statistics.queued == 0
 
 
+async def test_quotes_stay_in_order_when_the_backlog_falls_below_the_limit_and_rises_again(
+    engines_of,
+):
+    engines = engines_of(conflate_quotes=True, conflate_above=2)
+    data = QueueUnderTest(engines, "data.data")
+    engines.start()
+    await asyncio.sleep(0.01)
+    core = engines.dispatcher._core
+    trade = TestDataStubs.trade_tick(AUDUSD)
+    for message in (trade, trade, quote(AUDUSD, 1)):
+        data.feed(message)
+    # One message at a time: the quote in its slot becomes all that waits, below the limit.
+    core.serve(0)
+    core.serve(0)
+    data.feed(quote(AUDUSD, 2))
+    data.feed(trade)
+    # Above the limit again: the third must not take the place of the first, before the second.
+    data.feed(quote(AUDUSD, 3))
+    await until(lambda: data.statistics.queued == 0)
+    numbers = [q.ts_init for q in data.handled if isinstance(q, QuoteTick)]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == 3
+    figures = data.statistics
+    assert figures.posted == 6
+    assert figures.handled + figures.conflated == figures.posted
+
+
 async def test_without_the_option_every_quote_is_handled(engines_of):
     engines = engines_of()
     data = QueueUnderTest(engines, "data.data")

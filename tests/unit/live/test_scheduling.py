@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from nautilus_enhanced.live.scheduling import AFTER_ORDER_FLOW_NS
 from nautilus_enhanced.live.scheduling import OWED_NS
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
@@ -500,6 +501,18 @@ def test_depth_counts_messages_and_not_their_routes():
         world.core.post(lane_route, 1)
         world.core.post(lane_route, 2)
     assert [world.core.depth(lane) for lane in WAITING_LANES] == [2, 2, 2]
+
+
+def test_after_order_flow_the_slice_ends_soon_but_data_gets_a_part_of_it():
+    world = World()
+    for number in range(100):
+        world.core.post(world.data, number)
+    world.core.post(world.commands, "command")
+    assert world.core.serve(SLICE_NS)
+    assert world.messages == ["command", *range(AFTER_ORDER_FLOW_NS // (10 * US))]
+    begin_ns = world.clock.now_ns
+    assert world.core.serve(SLICE_NS)
+    assert world.clock.now_ns - begin_ns == SLICE_NS
 
 
 # -- what a message leads to -----------------------------------------------------------------------
