@@ -53,6 +53,15 @@ def assert_all_once(store, rounds):
         assert contents(store, topic) == expected
 
 
+def settled(proxy):
+    """Return what has passed once nothing passes any more: it is counted after it was sent."""
+    passed = None
+    while passed != proxy.passed:
+        passed = dict(proxy.passed)
+        time.sleep(0.05)
+    return passed
+
+
 @pytest.fixture
 def sizes(server, store):
     """Measure the bytes of one batch and of its answers."""
@@ -60,12 +69,13 @@ def sizes(server, store):
         client = make_client(proxy.port)
         client.start(5.0)
         for number in range(2):
-            before = dict(proxy.passed)
+            before = settled(proxy)
             publish_together(client, b"%d" % number)
             assert client.flush_blocking(5.0)
+        after = settled(proxy)
         assert client.statistics().batches == 2
         client.stop()
-        measured = {name: proxy.passed[name] - before[name] for name in before}
+        measured = {name: after[name] - before[name] for name in before}
     store.flushall()
     return measured
 
