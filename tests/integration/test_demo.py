@@ -100,7 +100,7 @@ def test_a_recording_is_replayed_on_a_server_of_the_users_own(tmp_path, server):
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not beside the checkout")
-@pytest.mark.parametrize("name", ["btcusdt-quotes.parquet", "usdjpy-ticks.csv"])
+@pytest.mark.parametrize("name", ["btcusdt-quotes.parquet"])
 def test_shared_recordings_are_replayed(name):
     done = run_demo("--seconds", "3", "--speed", "50", "--replay", str(SHARED / name))
     assert done.returncode == 0, done.stdout + done.stderr

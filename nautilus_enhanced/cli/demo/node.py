@@ -43,6 +43,7 @@ from nautilus_enhanced.sandbox.binance import exec_client_config
 
 VENUE: Final = "BINANCE"
 PROGRESS_INTERVAL_S: Final = 0.25
+ORDER_INTERVAL_S: Final = 0.1
 # After the last order: time for what was canceled to be confirmed.
 SETTLE_S: Final = 0.7
 FLUSH_TIMEOUT_S: Final = 15.0
@@ -152,10 +153,16 @@ def run(request: NodeRequest) -> NodeResult:
         )
         loop.call_later(PROGRESS_INTERVAL_S, progress)
 
+    def trade() -> None:
+        # The next one first: an order that cannot be made must not be the last.
+        loop.call_later(ORDER_INTERVAL_S, trade)
+        strategy.trade()
+
     def on_started() -> None:
         nonlocal started_at
         started_at = time.monotonic()
         progress()
+        trade()
         loop.call_later(request.seconds, strategy.stop_trading)
         loop.call_later(request.seconds + SETTLE_S, node.stop)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from decimal import ROUND_UP
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from nautilus_trader.model.identifiers import InstrumentId
 
 
-ORDER_INTERVAL: Final = timedelta(milliseconds=100)
 # What an order is worth, in the quote currency: above every venue's minimum, small otherwise.
 ORDER_NOTIONAL: Final = Decimal(50)
 NEAR_TICKS: Final = 5
@@ -58,6 +56,7 @@ class DemoStrategy(Strategy):
         self._instrument: Any = None
         self._last_quote: QuoteTick | None = None
         self._turn = 0
+        self._has_stopped = False
         self._far_order: Any = None
         self.quotes = 0
         self.trades = 0
@@ -74,7 +73,6 @@ class DemoStrategy(Strategy):
             raise RuntimeError(f"the venue did not list {self._instrument_id}")
         self.subscribe_quote_ticks(self._instrument_id)
         self.subscribe_trade_ticks(self._instrument_id)
-        self.clock.set_timer("trade", ORDER_INTERVAL, callback=lambda _: self._trade())
         self._on_started()
 
     def on_stop(self) -> None:
@@ -113,13 +111,13 @@ class DemoStrategy(Strategy):
 
     def stop_trading(self) -> None:
         """Submit nothing more and cancel what rests."""
-        if "trade" in self.clock.timer_names:
-            self.clock.cancel_timer("trade")
+        self._has_stopped = True
         self.cancel_all_orders(self._instrument_id)
 
-    def _trade(self) -> None:
+    def trade(self) -> None:
+        """Submit the next order; called ten times a second on the event loop."""
         quote = self._last_quote
-        if quote is None:
+        if quote is None or self._has_stopped:
             return
         tick = self._instrument.price_increment.as_decimal()
         bid, ask = quote.bid_price.as_decimal(), quote.ask_price.as_decimal()
@@ -141,7 +139,7 @@ class DemoStrategy(Strategy):
             self._limit(OrderSide.BUY, ask + NEAR_TICKS * tick, post_only=True)
 
     def _quantity(self) -> Any:
-        assert self._last_quote is not None  # noqa: S101 (`_trade` looked)
+        assert self._last_quote is not None  # noqa: S101 (`trade` looked)
         step = self._instrument.size_increment.as_decimal()
         wanted = ORDER_NOTIONAL / self._last_quote.ask_price.as_decimal()
         steps = (wanted / step).to_integral_value(rounding=ROUND_UP)
