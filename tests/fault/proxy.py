@@ -30,6 +30,8 @@ class CuttingProxy:
         self.passed = {"to_server": 0, "to_client": 0}
         self.cuts = 0
         self._stopped = False
+        self._open = threading.Event()
+        self._open.set()
         self._sockets: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._serve, name="proxy", daemon=True)
         self._thread.start()
@@ -39,6 +41,7 @@ class CuttingProxy:
 
     def __exit__(self, *_: object) -> None:
         self._stopped = True
+        self._open.set()
         # `close` alone does not wake a thread that waits in `accept`.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -56,6 +59,14 @@ class CuttingProxy:
         with self._lock:
             self._cut_in.clear()
 
+    def hold(self) -> None:
+        """Let new connections wait."""
+        self._open.clear()
+
+    def go_on(self) -> None:
+        """Let them through."""
+        self._open.set()
+
     def cut_now(self) -> None:
         """End all connections at once."""
         for end in list(self._sockets):
@@ -68,6 +79,7 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._open.wait()
             try:
                 server = socket.create_connection(("127.0.0.1", self._target_port), 1.0)
             except OSError:

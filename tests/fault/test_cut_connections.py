@@ -5,13 +5,17 @@ import random
 import signal
 import threading
 import time
+from typing import ClassVar
 
+import msgspec
 import pytest
 import redis
 from proxy import CuttingProxy
 
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
@@ -27,30 +31,100 @@ TOPICS = ("events.order.A", "events.order.B", "events.account.C")
 
 
 def make_client(port, **options):
-    options = {"naming": NAMING, "connection": FAST} | options
+    options: ClassVar = {"naming": NAMING, "connection": FAST} | options
     return BufferedMessageBusClient(f"redis://127.0.0.1:{port}", **options)
+
+
+def offer_together(client, messages):
+    """Put messages so that the writer, which sleeps, sees them all at once."""
+    on_put, client._buffers._on_put = client._buffers._on_put, lambda _: None
+    for topic, payload in messages:
+        assert client.offer(topic, payload)
+    client._buffers._on_put = on_put
+    client._writer._bell.ring()
 
 
 def publish_together(client, payload):
     """Put two messages on each topic so that they go in one batch."""
-    writer = client._writer
-    # The writer sleeps; ring only when all is put.
-    on_put, client._buffers._on_put = client._buffers._on_put, lambda _: None
-    for part in (b"-1", b"-2"):
+    offer_together(client, [(topic, payload + part) for part in (b"-1", b"-2") for topic in TOPICS])
+
+
+class OneBatch:
+    """Six messages of three streams in one batch."""
+
+    options: ClassVar = {}
+    batches = 1
+    messages = 6
+    publish = staticmethod(publish_together)
+
+    def watch(self, client):
+        """Note what is to be noted about a client."""
+
+    def assert_all_once(self, store, rounds):
+        expected = [b"%04d-%d" % (number, part) for number in range(rounds) for part in (1, 2)]
         for topic in TOPICS:
-            assert client.offer(topic, payload + part)
-    client._buffers._on_put = on_put
-    writer._bell.ring()
+            assert contents(store, topic) == expected
+
+
+class Prepared(OneBatch):
+    """The same messages in two batches, the second of which is made while the first is sent."""
+
+    options: ClassVar = {"streams": StreamSettings(batch_messages=3)}
+    batches = 2
+    prepared = 0
+
+    def watch(self, client):
+        prepare = client._writer._prepare
+
+        def note(outbox, *arguments):
+            before = len(outbox)
+            prepare(outbox, *arguments)
+            self.prepared += len(outbox) == 3 > before
+            self.on_prepared(client)
+
+        client._writer._prepare = note
+
+    def on_prepared(self, client):
+        """Do something while a batch is in flight and the next one is made."""
+
+    def assert_all_once(self, store, rounds):
+        super().assert_all_once(store, rounds)
+        # Once a round, and not the first time, when the streams were not yet known.
+        assert self.prepared >= rounds
+
+
+class Preempted(Prepared):
+    """Order flow that comes when a batch of quotes is in flight and the next one is made."""
+
+    # All in one stream, so that what was numbered must be numbered again.
+    naming = msgspec.structs.replace(NAMING, stream_per_topic=False)
+    options: ClassVar = {
+        "naming": naming,
+        "streams": StreamSettings(batch_messages=3),
+        "buffers": BufferSettings(normal=LaneSettings(flush_interval_ms=1)),
+    }
+    batches = 3
+    messages = 8
+    _urgent = ()
+
+    def publish(self, client, payload):
+        self._urgent = tuple(("events.order.A", payload + part) for part in (b"-4", b"-5"))
+        order = (b"-1", b"-2", b"-3", b"-6", b"-7", b"-8")
+        offer_together(client, [("data.quotes.Q", payload + part) for part in order])
+
+    def on_prepared(self, client):
+        urgent, self._urgent = self._urgent, ()
+        for topic, payload in urgent:
+            assert client.offer(topic, payload)
+
+    def assert_all_once(self, store, rounds):
+        expected = [b"%04d-%d" % (number, part) for number in range(rounds) for part in range(1, 9)]
+        assert [fields[b"payload"] for _, fields in store.xrange(self.naming.key(""))] == expected
+        assert self.prepared >= rounds
 
 
 def contents(store, topic):
     return [fields[b"payload"] for _, fields in store.xrange(NAMING.key(topic))]
-
-
-def assert_all_once(store, rounds):
-    expected = [b"%d-%d" % (number, part) for number in range(rounds) for part in (1, 2)]
-    for topic in TOPICS:
-        assert contents(store, topic) == expected
 
 
 def settled(proxy):
@@ -62,35 +136,42 @@ def settled(proxy):
     return passed
 
 
+@pytest.fixture(params=[OneBatch, Prepared, Preempted])
+def shape(request):
+    return request.param()
+
+
 @pytest.fixture
-def sizes(server, store):
-    """Measure the bytes of one batch and of its answers."""
+def sizes(server, store, shape):
+    """Measure the bytes of one round and of its answers."""
     with CuttingProxy(server.port) as proxy:
-        client = make_client(proxy.port)
+        client = make_client(proxy.port, **shape.options)
+        shape.watch(client)
         client.start(5.0)
         for number in range(2):
             before = settled(proxy)
-            publish_together(client, b"%d" % number)
+            shape.publish(client, b"%04d" % number)
             assert client.flush_blocking(5.0)
         after = settled(proxy)
-        assert client.statistics().batches == 2
+        assert client.statistics().batches == 2 * shape.batches
         client.stop()
         measured = {name: after[name] - before[name] for name in before}
     store.flushall()
     return measured
 
 
-def cut_everywhere(server, store, direction, size, second_cut=None):
-    with CuttingProxy(server.port) as proxy:
-        client = make_client(proxy.port)
+def cut_everywhere(server, shape, direction, size, second_cut=None):
+    with CuttingProxy(server.port) as proxy, redis.Redis(port=server.port) as store:
+        client = make_client(proxy.port, **shape.options)
+        shape.watch(client)
         client.start(5.0)
         # The first batch asks for the streams' last IDs; from then on all have one size.
-        publish_together(client, b"0")
+        shape.publish(client, b"%04d" % 0)
         assert client.flush_blocking(5.0)
         offsets = range(size + 1)
         for number, offset in enumerate(offsets, 1):
             proxy.cut_after(direction, offset)
-            publish_together(client, b"%d" % number)
+            shape.publish(client, b"%04d" % number)
             if second_cut is not None:
                 cuts = proxy.cuts
                 deadline = time.monotonic() + 5.0
@@ -101,29 +182,30 @@ def cut_everywhere(server, store, direction, size, second_cut=None):
             proxy.forget_cut()
         figures = client.statistics()
         client.stop()
-        assert_all_once(store, len(offsets) + 1)
-        assert figures.acknowledged == 6 * (len(offsets) + 1)
-        assert figures.second_writer == 0
+        shape.assert_all_once(store, len(offsets) + 1)
+        assert figures.acknowledged == shape.messages * (len(offsets) + 1)
+        assert (figures.second_writer, figures.indeterminate) == (0, 0)
         assert figures.in_flight == 0
-        assert proxy.cuts >= len(offsets)
+        # A round is shorter than the measured one if its IDs have fewer digits.
+        assert proxy.cuts >= len(offsets) - 2 * shape.messages
         return figures, proxy.cuts
 
 
-def test_a_request_cut_at_every_byte_arrives_once(server, store, sizes):
-    figures, _ = cut_everywhere(server, store, "to_server", sizes["to_server"])
+def test_a_request_cut_at_every_byte_arrives_once(server, shape, sizes):
+    figures, _ = cut_everywhere(server, shape, "to_server", sizes["to_server"])
     assert figures.resent > 0
 
 
-def test_answers_cut_at_every_byte_leave_every_message_in_once(server, store, sizes):
-    figures, _ = cut_everywhere(server, store, "to_client", sizes["to_client"])
+def test_answers_cut_at_every_byte_leave_every_message_in_once(server, shape, sizes):
+    figures, _ = cut_everywhere(server, shape, "to_client", sizes["to_client"])
     assert figures.found_after_reconnect > 0
 
 
-def test_a_recovery_that_is_cut_itself_leaves_every_message_in_once(server, store, sizes):
+def test_a_recovery_that_is_cut_itself_leaves_every_message_in_once(server, shape, sizes):
     # The second cut falls into login, CLIENT KILL and XRANGE of the new connection.
     rng = random.Random(7)
     _, cuts = cut_everywhere(
-        server, store, "to_client", sizes["to_client"], lambda _: rng.randrange(SECOND_CUT)
+        server, shape, "to_client", sizes["to_client"], lambda _: rng.randrange(SECOND_CUT)
     )
     assert cuts > 1.5 * sizes["to_client"]
 
@@ -227,7 +309,7 @@ class Publisher(threading.Thread):
 def test_a_server_that_is_killed_and_comes_back_has_everything_once(
     make_server, tmp_path, eventually, round_
 ):
-    options = {"data_dir": tmp_path, "appendonly": "yes", "appendfsync": "always"}
+    options: ClassVar = {"data_dir": tmp_path, "appendonly": "yes", "appendfsync": "always"}
     first = make_server(**options)
     first.start()
     port = first.port

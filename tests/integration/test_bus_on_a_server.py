@@ -21,6 +21,8 @@ from nautilus_trader.core.uuid import UUID4
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus import ClientHealth
+from nautilus_enhanced.infrastructure.messagebus import ClientMetrics
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import HealthState
@@ -28,7 +30,10 @@ from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import NotAcceptedError
+from nautilus_enhanced.infrastructure.messagebus import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus import PublishRule
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 
 
 STOCK = getattr(nautilus_pyo3, "RedisMessageBusBacking", None) or getattr(
@@ -70,7 +75,12 @@ def numbered(count):
 def accounts_add_up(client):
     figures = client.statistics()
     return figures.published == figures.in_flight + sum(
-        lane.acknowledged + lane.rejected + lane.dropped + lane.abandoned + lane.queued
+        lane.acknowledged
+        + lane.rejected
+        + lane.dropped
+        + lane.abandoned
+        + lane.queued
+        + lane.indeterminate
         for lane in figures.lanes
     )
 
@@ -128,7 +138,119 @@ async def test_the_thread_that_connects_is_the_one_that_takes_no_lock(make_clien
     client = make_client(start=False)
     await client.connect()
     tally = client._buffers.lanes[0]._put
-    assert tally._home_ident == threading.get_ident()
+    assert tally.home_ident == threading.get_ident()
+
+
+def test_all_fills_and_a_sample_of_the_quotes_go_out(make_client, store, eventually):
+    rules = (
+        PublishRule(pattern="data.quotes.*", max_per_second=2.0),
+        PublishRule(pattern="data.*", publish=False),
+    )
+    client = make_client(publishing=PublishingSettings(rules=rules))
+    for number in numbered(100):
+        assert client.offer("data.quotes.X", number)
+        assert client.offer("events.fills.X", number)
+        assert client.offer("data.trades.X", number)
+    # The last of the burst comes when its interval ends, without another message.
+    eventually(lambda: len(payloads(store, "data.quotes.X")) == 2)
+    assert payloads(store, "data.quotes.X") == [b"0", b"99"]
+    assert payloads(store, "events.fills.X") == numbered(100)
+    assert payloads(store, "data.trades.X") == []
+    figures = client.statistics()
+    assert (figures.filtered, figures.sampled_out, figures.held) == (100, 98, 0)
+    assert "100 filtered, 98 sampled out, 0 held" in repr(client)
+
+
+def test_stopping_sends_what_is_held(make_client, store):
+    rules = (PublishRule(pattern="data.*", max_per_second=0.001),)
+    client = make_client(publishing=PublishingSettings(rules=rules))
+    for number in numbered(10):
+        client.offer("data.x", number)
+    assert client.statistics().held == 1
+    client.stop()
+    assert payloads(store, "data.x") == [b"0", b"9"]
+
+
+async def test_whoever_waits_for_a_message_gets_it_or_is_told(make_client, store):
+    rules = (
+        PublishRule(pattern="data.quotes.*", max_per_second=0.001),
+        PublishRule(pattern="data.*", publish=False),
+    )
+    client = make_client(publishing=PublishingSettings(rules=rules))
+    for number in numbered(3):
+        await client.publish("data.quotes.X", number, ack="accepted")
+    assert payloads(store, "data.quotes.X") == numbered(3)
+    with pytest.raises(NotAcceptedError, match="a publishing rule keeps back"):
+        await client.publish("data.trades.X", b"", ack="accepted")
+
+
+async def test_a_flood_of_order_flow_starves_no_lane(make_client, store):
+    lane = UrgentLaneSettings(max_messages=1_000_000)
+    client = make_client(buffers=BufferSettings(critical=lane, high=lane, normal=lane, low=lane))
+    topics = {
+        "CRITICAL": "events.risk.X", "HIGH": ORDERS, "NORMAL": "data.x", "LOW": "metrics.x"
+    }  # fmt: skip
+    done = threading.Event()
+
+    def flood():
+        while not done.is_set():
+            for topic in ("CRITICAL", "HIGH"):
+                client.offer(topics[topic], b"x")
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        for name in ("NORMAL", "LOW"):
+            for _ in range(20):
+                await asyncio.wait_for(client.publish(topics[name], b"x", ack="accepted"), 10.0)
+    finally:
+        done.set()
+        flooding.join()
+    assert client.flush_blocking(30.0)
+    assert [lane.acknowledged == lane.published for lane in client.statistics().lanes] == [True] * 4
+
+
+def test_the_figures_tell_what_was_done(make_client, store, eventually):
+    client = make_client(start=False)
+    assert client.health_check()["worker_count"] == 0
+    assert client.health_check()["uptime_seconds"] == 0.0
+    client.offer(ORDERS, b"x" * 900)
+    before = client.get_metrics()
+    assert before["memory_usage_mb"] == pytest.approx(0.001, rel=0.01)
+    assert before["buffer_utilization"] > 0.0
+    assert before["connected"] is False
+    client.start(5.0)
+    for _ in range(500):
+        client.offer("data.quotes.X", b"x" * 200)
+    assert client.flush_blocking(5.0)
+    figures = client.get_metrics()
+    assert list(figures) == list(ClientMetrics.__annotations__)
+    assert figures["messages_per_second"] > 0.0
+    assert figures["bytes_per_second"] > 200 * figures["messages_per_second"]
+    assert 0.0 < figures["avg_latency_ms"] <= 5_000.0
+    assert figures["p95_latency_ms"] > 0.0
+    assert figures["buffer_utilization"] == figures["memory_usage_mb"] == 0.0
+    assert figures["error_rate"] == 0.0
+    assert figures["connected"] is True
+    check = client.health_check()
+    assert list(check) == list(ClientHealth.__annotations__)
+    assert (check["status"], check["connected"], check["worker_count"]) == ("healthy", True, 1)
+    assert check["uptime_seconds"] > 0.0
+    client.stop()
+    check = client.health_check()
+    assert check["worker_count"] == 0
+    assert client.health_check() == check
+
+
+def test_what_is_lost_shows_as_an_error_rate(make_client, free_port):
+    tiny = LaneSettings(max_messages=1, overflow="refuse")
+    client = make_client(
+        f"redis://127.0.0.1:{free_port()}", start=False, buffers=BufferSettings(normal=tiny)
+    )
+    assert [client.offer("data.x", b"") for _ in range(4)] == [True, False, False, False]
+    assert client.get_metrics()["error_rate"] == 1.0
+    assert client.get_metrics()["buffer_utilization"] == 1.0
+    assert client.health_check()["status"] == "unhealthy"
 
 
 def test_stopping_sends_what_waits_for_its_interval(make_client, store):
@@ -321,6 +443,49 @@ def test_a_key_of_another_type_blocks_no_other_stream(make_client, store):
     assert "WRONGTYPE" in client.statistics().last_error
 
 
+async def test_a_stream_that_the_login_may_not_write_silences_no_other(make_client, store):
+    store.execute_command(
+        "ACL", "SETUSER", "some", "reset", "on", ">pw", f"~{NAMING.key('events.*')}", "+@all"
+    )
+    port = store.connection_pool.connection_kwargs["port"]
+    client = make_client(f"redis://some:pw@127.0.0.1:{port}")
+    for number in numbered(100):
+        client.offer("risk.X", number)  # as urgent as orders, so in one batch with them
+        client.offer(ORDERS, number)
+    with pytest.raises(NotAcceptedError, match="NOPERM"):
+        await client.publish("risk.X", b"alone", ack="accepted")
+    assert client.flush_blocking(10.0)
+    assert payloads(store, ORDERS) == numbered(100)
+    figures = client.statistics()
+    assert sum(lane.rejected for lane in figures.lanes) == 101
+    assert figures.acknowledged == 100
+    assert figures.retrying_ms == 0
+    (reason,) = [reason for reason in client.health().reasons if "rejected" in reason]
+    assert "access" in reason
+    assert any("let the login write the stream" in remedy for remedy in client.health().remedies)
+    # Once it may, its messages go out.
+    store.execute_command("ACL", "SETUSER", "some", "~*")
+    await client.publish("risk.X", b"allowed", ack="accepted")
+    assert payloads(store, "risk.X") == [b"allowed"]
+    client.stop()
+    store.execute_command("ACL", "DELUSER", "some")
+
+
+async def test_a_login_that_may_not_write_at_all_is_waited_for(make_client, store, eventually):
+    store.execute_command("ACL", "SETUSER", "none", "reset", "on", ">pw", "~*", "+@all", "-xadd")
+    port = store.connection_pool.connection_kwargs["port"]
+    client = make_client(f"redis://none:pw@127.0.0.1:{port}")
+    for number in numbered(10):
+        client.offer(ORDERS, number)
+    eventually(lambda: client.statistics().retrying_ms > 0)
+    assert any("NOPERM" in reason for reason in client.health().reasons)
+    store.execute_command("ACL", "SETUSER", "none", "+xadd")
+    assert client.flush_blocking(5.0)
+    assert payloads(store, ORDERS) == numbered(10)
+    client.stop()
+    store.execute_command("ACL", "DELUSER", "none")
+
+
 async def test_a_message_that_is_refused_for_good_is_reported_to_who_waits(make_client, store):
     store.set(NAMING.key(ORDERS), "a string")
     client = make_client()
@@ -340,8 +505,67 @@ def test_a_second_writer_is_detected_and_nothing_is_lost(make_client, store, eve
         assert client.flush_blocking(10.0)
     sent = [b"%d-%d" % (name, round_) for name in range(2) for round_ in range(200)]
     assert sorted(payloads(store, ORDERS)) == sorted(sent)
-    assert sum(client.statistics().second_writer for client in clients) > 0
-    assert any("another process" in reason for c in clients for reason in c.health().reasons)
+    for client in clients:
+        figures = client.statistics()
+        assert (figures.acknowledged, figures.lost, figures.indeterminate) == (200, 0, 0)
+        assert accounts_add_up(client)
+    (warned, *_) = [client for client in clients if client.statistics().second_writer]
+    (finding,) = [f for f in warned.health().findings if "another process" in f.reason]
+    assert finding.state is HealthState.DEGRADED
+    assert "its own trader ID" in finding.remedy
+
+
+@pytest.mark.parametrize("naming", [NAMING, StreamNaming(trader_id="T-1", stream_per_topic=False)])
+def test_a_rolling_restart_loses_and_doubles_nothing(make_client, store, naming):
+    key = naming.key(ORDERS)
+    for round_ in range(5):
+        old = make_client(naming=naming)
+        for number in range(3_000):
+            old.offer(ORDERS, b"old-%d-%d" % (round_, number))
+        closing = threading.Thread(target=old.stop)
+        closing.start()
+        # The next one begins while the tail of the last one is still on its way.
+        new = make_client(naming=naming)
+        for number in range(3_000):
+            new.offer(ORDERS, b"new-%d-%d" % (round_, number))
+        closing.join()
+        new.stop()
+        for client in (old, new):
+            figures = client.statistics()
+            assert (figures.acknowledged, figures.lost, figures.indeterminate) == (3_000, 0, 0)
+        sent = [
+            b"%b-%d-%d" % (name, round_, number)
+            for name in (b"old", b"new")
+            for number in range(3_000)
+        ]
+        got = [fields[b"payload"] for _, fields in store.xrange(key)]
+        assert sorted(got) == sorted(sent)
+        store.delete(key)
+
+
+def test_one_that_is_killed_is_followed_by_one_that_goes_on_behind_it(server, store, make_client):
+    # What it had sent is there, in order and once; the next one's IDs are above, even if the
+    # clock of its machine is behind.
+    script = PROGRAM.replace("sys.argv[2]", "'kill'") + (
+        "import time\nclient.flush_blocking(5.0)\nprint('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, server.connection_url], stdout=subprocess.PIPE
+    ) as old:
+        assert old.stdout.readline() == b"ready\n"
+        old.kill()
+
+    class Behind:
+        monotonic_ns = staticmethod(time.monotonic_ns)
+
+        def time_ns(self):
+            return time.time_ns() - 3_600 * 1_000_000_000
+
+    new = make_client(clock=Behind())
+    new.offer("metrics.x", b"1000")
+    assert new.flush_blocking(5.0)
+    assert payloads(store, "metrics.x") == numbered(1_001)
+    assert new.statistics().second_writer == 0
 
 
 @pytest.mark.parametrize(
@@ -418,6 +642,8 @@ def test_a_read_only_replica_is_waited_for(make_client, make_server, eventually)
         for number in numbered(20):
             client.offer(ORDERS, number)
         eventually(lambda: client.statistics().renumbered > 0)
+        # The name or the sentinels may lead to another server by now: it is left and asked anew.
+        eventually(lambda: client.statistics().connect_failures > 0)
         assert any("READONLY" in reason for reason in client.health().reasons)
         store.replicaof("NO", "ONE")
         assert client.flush_blocking(5.0)
@@ -528,10 +754,12 @@ if sys.argv[2] == "fork":
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(("how", "count"), [("exit", 1_000), ("fork", 1_001)])
 def test_a_program_that_just_ends_sends_everything_once(server, store, how, count):
+    # Not measured: what measures has a lock that a fork may find taken for ever.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     subprocess.run(
         [sys.executable, "-c", PROGRAM, server.connection_url, how],
         check=True,
         timeout=30,
-        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        env=env | {"PYTHONWARNINGS": "ignore"},
     )
     assert payloads(store, "metrics.x") == numbered(count)

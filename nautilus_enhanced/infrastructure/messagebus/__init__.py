@@ -5,32 +5,41 @@ Nothing here imports NautilusTrader.
 """
 
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.contracts import Backing
+from nautilus_enhanced.infrastructure.messagebus.contracts import BoundedLane
 from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
 from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
 from nautilus_enhanced.infrastructure.messagebus.contracts import PriorityPolicy
+from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import FlowRule
+from nautilus_enhanced.infrastructure.messagebus.errors import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
+from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
+from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
+from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
-from nautilus_enhanced.infrastructure.messagebus.settings import FlowRule
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PublishRule
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import TopicRule
+from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
@@ -39,11 +48,15 @@ from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
 __all__ = [
+    "AckUnavailableError",
     "Backing",
+    "BoundedLane",
     "BufferFullError",
     "BufferSettings",
     "BufferedMessageBusClient",
     "ClientClosedError",
+    "ClientHealth",
+    "ClientMetrics",
     "ClientStatistics",
     "Clock",
     "ConfigurationError",
@@ -55,20 +68,25 @@ __all__ = [
     "HealthFinding",
     "HealthReport",
     "HealthState",
+    "IndeterminateError",
     "LaneSettings",
     "LaneStatistics",
     "LoginRefusedError",
     "MessagePriority",
     "MonitoringSettings",
     "NotAcceptedError",
+    "NotConfirmedError",
     "OverflowPolicy",
     "PriorityPolicy",
     "PrioritySettings",
+    "PublishRule",
+    "PublishingSettings",
     "ServerError",
     "ServerUnreachableError",
     "Statistics",
     "StreamNaming",
     "StreamSettings",
     "TopicRule",
+    "UrgentLaneSettings",
     "WorkerSettings",
 ]

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import os
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Literal
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.acknowledgement import ACK_LEVELS
+from nautilus_enhanced.infrastructure.messagebus.acknowledgement import AckLevel
+from nautilus_enhanced.infrastructure.messagebus.acknowledgement import Confirmer
 from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
-from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
+from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
+from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
+from nautilus_enhanced.infrastructure.messagebus.figures import ClientFigures
 from nautilus_enhanced.infrastructure.messagebus.findings import client_findings
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.lanes import FlushGoal
-from nautilus_enhanced.infrastructure.messagebus.lanes import PriorityBuffers
-from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
+from nautilus_enhanced.infrastructure.messagebus.meters import LatencyMeter
+from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
+from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
+from nautilus_enhanced.infrastructure.messagebus.overflow import GuardedPolicy
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.publishing import PublishRules
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
 
@@ -41,11 +56,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from redis import CredentialProvider
+
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
     from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
-AckLevel = Literal["buffered", "accepted"]
+logger = logging.getLogger(__name__)
 
 # The `encoding` field of an entry, in the words of the stock bus.
 _ENCODING_NAMES = {"json": "Json", "msgpack": "MsgPack"}
@@ -70,16 +88,22 @@ class BufferedMessageBusClient:
         Bounds and intervals of the lanes.
     priorities : PrioritySettings, optional
         The table from topics to priorities.
+    publishing : PublishingSettings, optional
+        What is kept back, and what is sampled.
     streams : StreamSettings, optional
         Bounds of a batch.
     connection : ConnectionSettings, optional
-        Time limits; its `url` is not used.
+        How to reach the server, and time limits; its `url` is not used.
+    credential_provider : redis.CredentialProvider, optional
+        Asked for user and password at every connect, for example for a token that expires.
     encoding : {'json', 'msgpack'}, default 'json'
         What the entries' ``encoding`` field says, and how objects are encoded.
     autotrim_mins : int, optional
         Minutes for which entries are kept; each stream is trimmed at most once a minute.
     heartbeat_interval_secs : int, optional
         Seconds between messages on the topic ``health:heartbeat``.
+    overflow : Mapping[MessagePriority, OverflowPolicy], optional
+        Overflow policies of one's own, for the lanes that they are given for.
     clock : Clock, optional
         The clock.
 
@@ -96,49 +120,81 @@ class BufferedMessageBusClient:
         naming: StreamNaming,
         buffers: BufferSettings | None = None,
         priorities: PrioritySettings | None = None,
+        publishing: PublishingSettings | None = None,
         streams: StreamSettings | None = None,
         connection: ConnectionSettings | None = None,
+        credential_provider: CredentialProvider | None = None,
         encoding: Literal["json", "msgpack"] = "json",
         autotrim_mins: int | None = None,
         heartbeat_interval_secs: int | None = None,
+        overflow: Mapping[MessagePriority, OverflowPolicy] | None = None,
         clock: Clock | None = None,
     ) -> None:
+        clock = clock or SystemClock()
         priorities = priorities or PrioritySettings()
         connection = connection or ConnectionSettings()
         self._streams = streams or StreamSettings()
         self._url = url
         # A mistake in the URL is an error here, not one in the thread at each attempt.
-        ServerConnection(url, connection)
+        connector = Connector(url, connection, credential_provider)
+        self._is_verified = connector.is_verified
+        if not self._is_verified:
+            logger.warning(
+                "the certificate of %s is not verified: whoever sits in between can read and "
+                "change everything",
+                redact_url(url),
+            )
         check_choice("encoding", encoding, _ENCODING_NAMES)
         self._encode = msgspec.msgpack.encode if encoding == "msgpack" else msgspec.json.encode
         self._settled = threading.Condition()
         self._flush_waiters = 0
         self._closed = False
         self._pid = os.getpid()
+        latency = LatencyMeter(clock)
+        self._confirmer = Confirmer(
+            connector.connect,
+            self._streams.ack_replicas,
+            # The connection must not take the wait for an answer that is not coming.
+            min(self._streams.ack_timeout_ms, connection.response_timeout_ms // 2),
+            clock,
+        )
         self._writer = StreamWriter(
-            connect=lambda: ServerConnection(url, connection),
+            connect=connector.connect,
             routes=RouteTable(naming, _ENCODING_NAMES[encoding]),
             settings=self._streams,
-            trim=TrimSettings(max_age_ms=autotrim_mins and autotrim_mins * 60_000),
+            trim=TrimSettings(max_age_ms=autotrim_mins * 60_000 if autotrim_mins else None),
             backoff=Backoff(
                 connection.reconnect_min_ms / 1_000, connection.reconnect_max_ms / 1_000
             ),
-            clock=clock or SystemClock(),
+            clock=clock,
             on_settled=self._on_settled,
             heartbeat_interval_ns=(
                 heartbeat_interval_secs and heartbeat_interval_secs * 1_000_000_000
             ),
+            confirmer=self._confirmer,
+            release=self._release_held,
         )
+        policy = priorities.policy()
         self._buffers = PriorityBuffers(
             buffers or BufferSettings(),
-            TopicPriorities(priorities.table(), MessagePriority[priorities.default.upper()]),
+            policy,
             self._writer.on_put,
+            {priority: GuardedPolicy(policy) for priority, policy in (overflow or {}).items()},
+            latency,
         )
+        self._publish = self._buffers.publish
+        self._rules: PublishRules | None = None
+        if publishing is not None and publishing.rules:
+            self._rules = PublishRules(
+                publishing, policy, self._buffers.publish, self._writer.on_wait, clock
+            )
+            self._publish = self._rules.publish
+        self._figures = ClientFigures(self._buffers, self._writer, self._rules, latency, clock)
 
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({redact_url(self._url)}, {len(self._buffers)} queued, "
-            f"{self._writer!r})"
+            f"{f'{self._rules!r}, ' if self._rules else ''}{self._writer!r})"
         )
 
     async def __aenter__(self) -> Self:
@@ -185,6 +241,9 @@ class BufferedMessageBusClient:
         self._require_open()
         if not self._writer.is_alive:
             self._buffers.adopt()
+            if self._rules is not None:
+                self._rules.adopt()
+            self._figures.note_start()
             self._writer.start(self._buffers)
             # Messages of a program that ends without closing are sent all the same.
             atexit.register(self.stop)
@@ -212,10 +271,13 @@ class BufferedMessageBusClient:
         if os.getpid() != self._pid:
             # The thread, the connection and the messages are those of the process that forked.
             return
+        if self._rules is not None:
+            self._rules.release_all()
         self._writer.close(
             self._streams.close_timeout_ms / 1_000 if timeout_s is None else timeout_s
         )
         self._writer.sweep(self._buffers)
+        self._figures.note_stop()
 
     async def connect(self, wait_s: float = 1.0) -> bool:
         """Do what `start` does without blocking the event loop."""
@@ -233,6 +295,11 @@ class BufferedMessageBusClient:
         return self._url
 
     @property
+    def is_verified(self) -> bool:
+        """Return False if TLS is asked for without verification of the certificate."""
+        return self._is_verified
+
+    @property
     def is_closed(self) -> bool:
         """Return whether the client was closed."""
         return self._closed
@@ -246,11 +313,12 @@ class BufferedMessageBusClient:
         Returns
         -------
         bool
-            False if its lane was full and refused it, or the client is closed.
+            False if its lane was full and refused it, or the client is closed. What a publishing
+            rule keeps back is taken care of: True.
         """
         if self._closed:
             return False
-        taken = self._buffers.publish(topic, payload)
+        taken = self._publish(topic, payload)
         if self._closed:
             # Closed meanwhile: the writer may have taken its last look before.
             self._writer.sweep(self._buffers)
@@ -305,9 +373,10 @@ class BufferedMessageBusClient:
             The serialized message as bytes, or an object that msgspec can encode.
         priority : MessagePriority, optional
             The lane to use instead of the topic's own.
-        ack : {'buffered', 'accepted'}, default 'buffered'
+        ack : {'buffered', 'accepted', 'replicated', 'fsynced'}, default 'buffered'
             ``buffered`` returns once the message is in its lane, ``accepted`` once the server
-            has it in its stream.
+            has it in its stream, ``replicated`` once ``streams.ack_replicas`` replicas have it
+            too, ``fsynced`` once it is on the server's disk.
 
         Raises
         ------
@@ -315,34 +384,67 @@ class BufferedMessageBusClient:
             If the lane is full and refuses.
         ClientClosedError
             If the client is closed.
+        ConfigurationError
+            If `ack` is none of the levels.
+        AckUnavailableError
+            If the server cannot give the level; nothing was sent then.
         NotAcceptedError
-            If ``accepted`` was asked for and the message will never reach the server.
+            If the message will never reach the server.
+        IndeterminateError
+            If the message may or may not be in its stream, and nobody can know.
+        NotConfirmedError
+            If the message is in its stream, but ``replicated`` or ``fsynced`` was not given.
         """
+        check_choice("ack", ack, ACK_LEVELS)
         if ack == "buffered":
             self._put(topic, message, priority, None)
             return
+        if self._rules is not None and self._rules.keeps_back(topic, priority):
+            raise NotAcceptedError(f"a publishing rule keeps back all messages on {topic!r}")
+        if ack != "accepted":
+            await asyncio.to_thread(self._confirmer.require, ack)
         loop = asyncio.get_running_loop()
-        accepted: asyncio.Future[bool] = loop.create_future()
+        # Whether it was accepted, and what stands against more than that.
+        fate: asyncio.Future[tuple[bool | None, str]] = loop.create_future()
 
-        def settle(value: bool) -> None:
-            if not accepted.done():
-                accepted.set_result(value)
+        def settle(accepted: bool | None, problem: str) -> None:
+            if not fate.done():
+                fate.set_result((accepted, problem))
 
-        def receipt(value: bool) -> None:
+        def tell(accepted: bool | None, problem: str = "") -> None:
             # The event loop of a caller that went away may be closed.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, value)
+                loop.call_soon_threadsafe(settle, accepted, problem)
+
+        def receipt(accepted: bool | None) -> None:
+            if accepted and ack != "accepted":
+                self._writer.confirm_later(ack, partial(tell, True))
+            else:
+                tell(accepted)
 
         self._put(topic, message, priority, receipt)
-        if not await accepted:
+        accepted, problem = await fate
+        if accepted is None:
+            raise IndeterminateError(
+                f"the message on {topic!r} was sent to {redact_url(self._url)} and may or may not "
+                f"be in its stream: {self._writer.last_error or 'the client was closed'}"
+            )
+        if not accepted:
             raise NotAcceptedError(
                 f"the message on {topic!r} did not reach {redact_url(self._url)}: "
                 f"{self._writer.last_error or 'it was dropped or the client was closed'}",
+            )
+        if ack != "accepted" and problem:
+            self._confirmer.doubt(ack)
+            raise NotConfirmedError(
+                f"the message on {topic!r} is in its stream, but not surely {ack}: {problem}"
             )
 
     def flush_blocking(self, timeout_s: float) -> bool:
         """
         Wait until the fate of everything published so far is known.
+
+        What a publishing rule holds until its interval ends is not waited for.
 
         Parameters
         ----------
@@ -382,7 +484,7 @@ class BufferedMessageBusClient:
             if isinstance(message, bytes | bytearray | memoryview)
             else self._encode(message)
         )
-        taken = self._buffers.publish(topic, payload, priority, receipt)
+        taken = self._publish(topic, payload, priority, receipt)
         if self._closed:
             self._writer.sweep(self._buffers)
         if not taken:
@@ -395,7 +497,11 @@ class BufferedMessageBusClient:
         if self._closed:
             raise ClientClosedError("the client is closed: make a new one")
 
+    def _release_held(self) -> int:
+        return IDLE if self._rules is None else self._rules.release()
+
     def _on_settled(self) -> None:
+        self._figures.note_settled()
         # Reading the number without the lock is enough: a waiter that comes later looks itself.
         if self._flush_waiters:
             with self._settled:
@@ -405,24 +511,19 @@ class BufferedMessageBusClient:
 
     def statistics(self) -> ClientStatistics:
         """Return the figures of the lanes and the writer."""
-        writer = self._writer
-        counts = writer.counts
-        return ClientStatistics(
-            connected=writer.is_connected,
-            lanes=tuple(lane.statistics() for lane in self._buffers.lanes),
-            in_flight=writer.in_flight,
-            batches=counts["batches"],
-            bytes_sent=writer.bytes_sent,
-            connects=counts["connects"],
-            connect_failures=counts["connect_failures"],
-            resent=counts["resent"],
-            found_after_reconnect=counts["found_after_reconnect"],
-            renumbered=counts["renumbered"],
-            second_writer=counts["second_writer"],
-            last_error=writer.last_error,
-            retrying_ms=writer.retrying_ms,
-            crash=writer.crash,
-        )
+        return self._figures.statistics()
+
+    def get_metrics(self) -> ClientMetrics:
+        """
+        Return rates, latencies and how full the lanes are, under the names of `ClientMetrics`.
+
+        Any thread may ask at any time; it costs some microseconds.
+        """
+        return self._figures.metrics()
+
+    def health_check(self) -> ClientHealth:
+        """Return how the client is in a few figures, under the names of `ClientHealth`."""
+        return self._figures.health(self.health().state)
 
     def health(self) -> HealthReport:
         """Return how the client is, why, and what to do about it."""

@@ -1,10 +1,10 @@
 """
 One connection to the server: made by redis-py, used as a socket, errors translated.
 
-redis-py knows TLS, login and Unix sockets, so it makes the connection and says hello. After
-that the writer owns the socket: whole batches go out in one write and hiredis parses the
-answers, without a Python call for each command. This is the only module that knows redis-py's
-and hiredis' exceptions.
+redis-py knows TLS, login, Unix sockets and sentinels, so it makes the connection (`connector`)
+and says hello. After that the writer owns the socket: whole batches go out in one write and
+hiredis parses the answers, without a Python call for each command. Outside of this module and
+`connector` nobody knows redis-py's and hiredis' exceptions.
 """
 
 from __future__ import annotations
@@ -13,62 +13,31 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Protocol
-from urllib.parse import quote
 
 import hiredis
 import redis
 
-from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
+from nautilus_enhanced.infrastructure.messagebus.delivery import first_error
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
-from nautilus_enhanced.infrastructure.messagebus.urls import check_url
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 
 
 _READ_SIZE = 65_536
 _LOGIN_CODES = ("WRONGPASS", "NOAUTH")
 _PING = command(b"PING")
 
-
-class DatabaseLike(Protocol):
-    """The parts of NautilusTrader's ``DatabaseConfig`` that name a server."""
-
-    @property
-    def host(self) -> str | None:
-        """Return the host."""
-
-    @property
-    def port(self) -> int | None:
-        """Return the port."""
-
-    @property
-    def username(self) -> str | None:
-        """Return the user's name."""
-
-    @property
-    def password(self) -> str | None:
-        """Return the password."""
-
-    @property
-    def ssl(self) -> bool:
-        """Return whether to use TLS."""
-
-
-def database_url(database: DatabaseLike) -> str:
-    """Return the URL of the server that a stock database configuration names."""
-    scheme = "rediss" if database.ssl else "redis"
-    login = ""
-    if database.username or database.password:
-        login = f"{quote(database.username or '', '')}:{quote(database.password or '', '')}@"
-    host = database.host or "127.0.0.1"
-    return f"{scheme}://{login}{host}:{database.port or 6379}"
+# Which connection to which server, as its class needs it to end the connection later.
+Identity = tuple[Any, ...]
 
 
 class ServerConnection:
@@ -77,59 +46,47 @@ class ServerConnection:
 
     Parameters
     ----------
-    url : str
-        The server's URL.
-    settings : ConnectionSettings
-        The time limits.
-
-    Raises
-    ------
-    ConfigurationError
-        If the URL is not one, or has an option that redis-py does not know.
+    name : str
+        The server's URL as it may be shown.
+    connection : redis.Connection
+        The connection as redis-py made it, not yet connected.
     """
 
-    def __init__(self, url: str, settings: ConnectionSettings) -> None:
-        self.url = url
+    def __init__(self, name: str, connection: Any) -> None:
+        self.name = name
         self.bytes_sent = 0
         self.client_id: int | None = None
         self.run_id = b""
         self._reader = hiredis.Reader()
-        check_url("connection.url", url)
-        try:
-            pool = redis.ConnectionPool.from_url(
-                url,
-                protocol=2,
-                socket_connect_timeout=settings.connect_timeout_ms / 1_000,
-                socket_timeout=settings.response_timeout_ms / 1_000,
-                # A command that redis-py repeats on its own could be written twice.
-                retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
-                retry_on_timeout=False,
-                health_check_interval=0,
-            )
-            # redis-py types it as a Protocol that lacks most of what is used here.
-            self._connection: Any = pool.make_connection()
-        except (redis.RedisError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                "connection.url", redact_url(url), "a URL that redis-py understands", f"{error}"
-            ) from error
+        # redis-py types it as a Protocol that lacks most of what is used here.
+        self._connection = connection
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({redact_url(self.url)}, client_id={self.client_id})"
+        return f"{type(self).__name__}({self.name}, client_id={self.client_id})"
 
-    def open(self) -> None:
+    def open(self, *, replica_allowed: bool = False) -> None:
         """
         Connect, log in and find out who we are to which server.
+
+        Parameters
+        ----------
+        replica_allowed : bool, default False
+            If the server may be a replica: in a cluster it redirects to its master.
 
         Raises
         ------
         LoginRefusedError
             If the server refused user or password.
         ServerUnreachableError
-            If there was no connection or no answer within the time limits.
+            If there was no connection or no answer within the time limits, or the server is a
+            replica, which takes no messages.
         """
-        url = redact_url(self.url)
+        url = self.name
         try:
             self._connection.connect()
+        except ServerError:
+            # From a credential provider.
+            raise
         except (redis.AuthenticationError, redis.exceptions.AuthorizationError) as error:
             raise LoginRefusedError(f"{url} refused the login: {error}") from error
         except redis.ResponseError as error:
@@ -140,7 +97,8 @@ class ServerConnection:
             raise ServerUnreachableError(f"{url} cannot be reached: {error}") from error
         try:
             self.client_id = self._optional(b"CLIENT", b"ID")
-            self.run_id = self._read_run_id()
+            self.run_id = self._read_info(b"server", b"run_id")
+            role = self._read_info(b"replication", b"role")
         except LoginRefusedError as error:
             self.close()
             # Without a password redis-py does not log in, and only the first command tells.
@@ -148,6 +106,16 @@ class ServerConnection:
         except ServerError:
             self.close()
             raise
+        if role == b"slave" and not replica_allowed:
+            # It may still get from its master what was sent there, so that it cannot tell what
+            # is to be sent again.
+            self.close()
+            raise ServerUnreachableError(f"{url} is a replica (READONLY): it takes no messages")
+
+    @property
+    def identity(self) -> Identity:
+        """Return which connection this is, to which server: for `end_previous`."""
+        return self.run_id, self.client_id or 0
 
     def exchange(self, commands: bytes, answers: int) -> list[Any]:
         """
@@ -163,15 +131,37 @@ class ServerConnection:
         ServerUnreachableError
             If the connection broke or the time limit passed; the commands may have run.
         """
-        reader = self._reader
-        received: list[Any] = []
-        # redis-py has no public way to the socket of a synchronous connection.
-        server = self._connection._sock  # noqa: SLF001
-        if server is None:
-            raise ServerUnreachableError("the connection is closed")
+        self.send(commands)
+        return self.receive(answers)
+
+    def send(self, commands: bytes) -> None:
+        """
+        Write `commands`.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If the connection broke or the time limit passed.
+        """
         try:
-            server.sendall(commands)
-            self.bytes_sent += len(commands)
+            self._socket().sendall(commands)
+        except OSError as error:
+            raise _broken(error) from error
+        self.bytes_sent += len(commands)
+
+    def receive(self, answers: int) -> list[Any]:
+        """
+        Read as many answers as were asked for.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If the connection broke or the time limit passed.
+        """
+        reader = self._reader
+        server = self._socket()
+        received: list[Any] = []
+        try:
             while len(received) < answers:
                 answer = reader.gets()
                 if answer is not False:
@@ -182,10 +172,64 @@ class ServerConnection:
                     raise ServerUnreachableError("the server closed the connection")
                 reader.feed(data)
         except (OSError, hiredis.HiredisError) as error:
-            raise ServerUnreachableError(
-                f"the connection broke: {error or type(error).__name__}"
-            ) from error
+            raise _broken(error) from error
         return received
+
+    def make_ready(self, batch: Batch) -> None:
+        """Encode a numbered batch, without I/O."""
+        batch.encode()
+
+    def deliver(self, batch: Batch, meanwhile: Callable[[], None]) -> tuple[list[Fate], str]:
+        """
+        Send a numbered batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            The batch.
+        meanwhile : Callable[[], None]
+            Called when it is sent, before the answer is read.
+
+        Returns
+        -------
+        tuple[list[Fate], str]
+            The fate of each message, and the text of the first error.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If the connection broke or the time limit passed; the commands may have run.
+        """
+        commands, answers = batch.encode()
+        self.send(commands)
+        meanwhile()
+        received = self.receive(answers)
+        fates = batch.fates(received)
+        is_accepted = fates.count(Fate.ACCEPTED) == len(fates)
+        return fates, "" if is_accepted else first_error(received)
+
+    def ask(self, queries: Iterable[tuple[bytes, bytes]]) -> list[Any]:
+        """
+        Run one command for each key.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If the connection broke.
+        """
+        commands = [query for _, query in queries]
+        return self.exchange(b"".join(commands), len(commands))
+
+    def confirm(self, commands: bytes, answers: int) -> list[list[Any]]:
+        """
+        Ask every server that took part of the last batch: here it is one.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If the connection broke.
+        """
+        return [self.exchange(commands, answers)]
 
     def execute(self, *items: bytes) -> Any:
         """
@@ -217,12 +261,7 @@ class ServerConnection:
         ServerUnreachableError
             If the connection broke.
         """
-        commands = b"".join(command(b"XINFO", b"STREAM", key) for key in keys)
-        answers = self.exchange(commands, len(keys))
-        return [
-            self._newest_id(key) if _is_forbidden(answer) else _last_id(answer)
-            for key, answer in zip(keys, answers, strict=True)
-        ]
+        return read_last_ids(self.ask, keys)
 
     def ping(self) -> None:
         """
@@ -235,8 +274,31 @@ class ServerConnection:
         """
         self.exchange(_PING, 1)
 
-    def kill_client(self, client_id: int) -> bool:
+    def end_previous(self, identity: Identity) -> bool:
+        """
+        Make sure that nothing sent on an earlier connection is run any more.
+
+        Parameters
+        ----------
+        identity : tuple
+            What `identity` of that connection was.
+
+        Returns
+        -------
+        bool
+            Whether it is sure.
+        """
+        run_id, client_id = identity
+        if not run_id or not self.run_id:
+            return False
+        # A server that was restarted numbers its clients anew: killing by the old number would
+        # hit somebody else. And if it was restarted, the old connection is gone.
+        return self.run_id != run_id or self._kill_client(client_id)
+
+    def _kill_client(self, client_id: int) -> bool:
         """Make the server drop another connection; return whether it is surely gone."""
+        if not client_id:
+            return False
         try:
             self.execute(b"CLIENT", b"KILL", b"ID", b"%d" % client_id)
         except (ServerUnreachableError, LoginRefusedError):
@@ -250,7 +312,9 @@ class ServerConnection:
         server = self._connection._sock  # noqa: SLF001
         if server is not None:
             with suppress(OSError):
-                server.shutdown(socket.SHUT_RDWR)
+                # Not the TLS socket's own: it goes back to plain text before it shuts down, and
+                # another thread may be about to write.
+                socket.socket.shutdown(server, socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; calling it twice is harmless."""
@@ -266,15 +330,48 @@ class ServerConnection:
         except ServerError:
             return None
 
-    def _newest_id(self, key: bytes) -> bytes:
-        """Return the ID of the newest entry, which is the last ID unless that was deleted."""
-        newest = self._optional(b"XREVRANGE", key, b"+", b"-", b"COUNT", b"1")
-        return bytes(newest[0][0]) if newest else b"0-0"
+    def _socket(self) -> socket.socket:
+        # redis-py has no public way to the socket of a synchronous connection.
+        server: socket.socket | None = self._connection._sock  # noqa: SLF001
+        if server is None:
+            raise ServerUnreachableError("the connection is closed")
+        return server
 
-    def _read_run_id(self) -> bytes:
-        info = self._optional(b"INFO", b"server") or b""
+    def _read_info(self, section: bytes, field: bytes) -> bytes:
+        info = self._optional(b"INFO", section) or b""
         lines = (line.partition(b":") for line in info.splitlines())
-        return next((value for name, _, value in lines if name == b"run_id"), b"")
+        return next((value for name, _, value in lines if name == field), b"")
+
+
+def read_last_ids(
+    ask: Callable[[list[tuple[bytes, bytes]]], list[Any]], keys: list[bytes]
+) -> list[bytes]:
+    """
+    Return the last entry ID of each stream, ``0-0`` for one that does not exist.
+
+    Parameters
+    ----------
+    ask : Callable[[list[tuple[bytes, bytes]]], list]
+        Runs one command for each key.
+    keys : list[bytes]
+        The streams.
+    """
+    answers = ask([(key, command(b"XINFO", b"STREAM", key)) for key in keys])
+    last = dict(zip(keys, map(_last_id, answers), strict=True))
+    forbidden = [key for key, answer in zip(keys, answers, strict=True) if _is_forbidden(answer)]
+    if forbidden:
+        # The ID of the newest entry is the last ID, unless that was deleted.
+        newest = ask(
+            [(key, command(b"XREVRANGE", key, b"+", b"-", b"COUNT", b"1")) for key in forbidden]
+        )
+        for key, entries in zip(forbidden, newest, strict=True):
+            if isinstance(entries, list) and entries:
+                last[key] = bytes(entries[0][0])
+    return [last[key] for key in keys]
+
+
+def _broken(error: Exception) -> ServerUnreachableError:
+    return ServerUnreachableError(f"the connection broke: {error or type(error).__name__}")
 
 
 def _is_forbidden(answer: Any) -> bool:

@@ -6,27 +6,30 @@ refuses an ID that is not above the stream's last one. One batch is in flight; n
 until its fate is known. A batch is one transaction (MULTI ... EXEC), so a refusal in the middle
 cannot leave a hole. After a broken connection the server is asked which of the batch's IDs are
 in (XRANGE) and only the rest is sent again, with the old IDs. Only what the server answered
-with an error gets a new ID.
+with an error gets a new ID; if it was sent before, not without a look whether it was in its
+stream (`evidence`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import Enum
 from enum import auto
 from enum import unique
+from itertools import compress
 from typing import Any
 from typing import Final
 
-import msgspec
-
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.lanes import Entry
 from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-from nautilus_enhanced.infrastructure.messagebus.lanes import Receipt
 from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 from nautilus_enhanced.infrastructure.messagebus.wire import Route
 from nautilus_enhanced.infrastructure.messagebus.wire import Stream
+from nautilus_enhanced.infrastructure.messagebus.wire import bulk_head
 from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.wire import decimal
 from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
 from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
@@ -35,19 +38,20 @@ MULTI: Final = command(b"MULTI")
 EXEC: Final = command(b"EXEC")
 QUEUED: Final = b"QUEUED"
 
-# A waiting lane gets at least one message in this many of a batch, however long the lanes
-# before it are.
-LANE_SHARE: Final = 16
+# What the answers of a transaction are when each is the ID of an entry.
+_ALL_IDS: Final = {bytes}
 
 # Answers that say "not now" rather than "not this". Source: the server's error codes,
 # https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors and `server.c`.
 _LATER_CODES: Final = frozenset(
     {
+        "ASK",
         "BUSY",
         "CLUSTERDOWN",
         "LOADING",
         "MASTERDOWN",
         "MISCONF",
+        "MOVED",
         "NOAUTH",
         "NOPERM",
         "NOREPLICAS",
@@ -58,6 +62,10 @@ _LATER_CODES: Final = frozenset(
         "WRONGPASS",
     },
 )
+# Those among them that say that this is not the server to send it to any more.
+DEMOTED_CODES: Final = ("READONLY", "MASTERDOWN", "CLUSTERDOWN")
+# What a NOPERM about a key says, in all versions: that of a command names the command instead.
+_KEY_FORBIDDEN: Final = re.compile(r"NOPERM .*access (a key|one of the keys|the '.*' key)")
 _BEHIND_PHRASE: Final = "equal or smaller than the target stream top item"
 
 
@@ -77,37 +85,13 @@ class Fate(Enum):
     """The server will never take it."""
 
 
-def plan_batch(queued: Sequence[int], limit: int) -> list[int]:
-    """
-    Share a batch among the lanes that are due.
-
-    Parameters
-    ----------
-    queued : sequence of int
-        Messages that each lane would like to send, most urgent lane first.
-    limit : int
-        Messages that the batch may hold.
-
-    Returns
-    -------
-    list[int]
-        Messages for each lane: the urgent ones first, but at least a sixteenth of the batch
-        for each lane that waits, so that none starves when the batch has room for one of each.
-    """
-    reserve = max(1, limit // LANE_SHARE)
-    shares = [0] * len(queued)
-    left = limit
-    for index, wanted in enumerate(queued):
-        kept_back = sum(min(reserve, later) for later in queued[index + 1 :])
-        shares[index] = min(wanted, max(min(reserve, left), left - kept_back))
-        left -= shares[index]
-    return shares
-
-
 def fate_of_error(message: str) -> Fate:
     """Return what the text of an error answer to XADD means for its message."""
     if _BEHIND_PHRASE in message:
         return Fate.BEHIND
+    if _KEY_FORBIDDEN.match(message):
+        # One stream that the login may not write must not silence all others.
+        return Fate.NEVER
     return Fate.LATER if message.partition(" ")[0] in _LATER_CODES else Fate.NEVER
 
 
@@ -117,62 +101,117 @@ class Batch:
 
     Attributes
     ----------
+    entries : list[tuple[str, bytes, Callable[[bool], None] | None]]
+        The messages, as they were taken from their lanes.
     routes : list[Route]
         Stream and command parts of each message.
-    payloads : list[bytes]
-        What each message carries.
-    lanes : list[Lane]
-        Where each message came from.
-    receipts : list[Callable[[bool], None] | None]
-        Whom to tell what became of each message.
     ids : list[tuple[int, int]]
         The entry ID of each message; empty while the batch is to be numbered (again).
+    is_resent : bool
+        Whether it was sent before, under these IDs, and got no answer.
     """
 
-    __slots__ = ("ids", "lanes", "payloads", "receipts", "routes")
+    __slots__ = ("_encoded", "_parts", "_runs", "entries", "ids", "is_resent", "routes")
 
     def __init__(self) -> None:
+        self.entries: list[Entry] = []
         self.routes: list[Route] = []
-        self.payloads: list[bytes] = []
-        self.lanes: list[Lane] = []
-        self.receipts: list[Receipt | None] = []
         self.ids: list[EntryId] = []
+        self.is_resent = False
+        # Messages of one lane come together: a lane and their number for each run of them.
+        self._runs: list[tuple[Lane, int]] = []
+        self._encoded: bytes | None = None
+        self._parts: list[tuple[bytes, Batch, list[int]]] | None = None
 
     def __len__(self) -> int:
-        return len(self.routes)
+        return len(self.entries)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} messages, {len(self.ids)} numbered)"
 
-    def add(self, route: Route, payload: bytes, lane: Lane, receipt: Receipt | None) -> None:
-        """Append a message."""
-        self.routes.append(route)
-        self.payloads.append(payload)
-        self.lanes.append(lane)
-        self.receipts.append(receipt)
+    @property
+    def lanes(self) -> list[Lane]:
+        """Return where each message came from."""
+        return [lane for lane, count in self._runs for _ in range(count)]
 
-    def settle(self, *, accepted: bool) -> None:
-        """Count all messages as accepted, or as refused for good, and tell whom it concerns."""
-        for lane in self.lanes:
-            if accepted:
-                lane.acknowledged += 1
+    @property
+    def sources(self) -> set[Lane]:
+        """Return the lanes that messages came from."""
+        return {lane for lane, _ in self._runs}
+
+    @property
+    def payloads(self) -> list[bytes]:
+        """Return what each message carries."""
+        return [payload for _, payload, _ in self.entries]
+
+    def add(self, lane: Lane, entries: Sequence[Entry], routes: Sequence[Route]) -> None:
+        """Append messages of one lane, with the route of each."""
+        self.entries += entries
+        self.routes += routes
+        self._runs.append((lane, len(entries)))
+
+    def settle(self, *, accepted: bool | None) -> None:
+        """
+        Count all messages, and tell whom it concerns.
+
+        Parameters
+        ----------
+        accepted : bool or None
+            True if they are in their streams, False if they are refused for good, None if that
+            cannot be known.
+        """
+        for lane, count in self._runs:
+            if accepted is None:
+                lane.indeterminate += count
+            elif accepted:
+                lane.acknowledged += count
             else:
-                lane.rejected += 1
-        self._tell(accepted=accepted)
+                lane.rejected += count
+        self._tell(accepted)
 
     def abandon(self) -> None:
         """Count all messages as abandoned and tell whom it concerns."""
-        for lane in self.lanes:
-            lane.abandoned += 1
-        self._tell(accepted=False)
+        for lane, count in self._runs:
+            lane.abandoned += count
+        self._tell(False)
 
-    def _tell(self, *, accepted: bool) -> None:
-        for receipt in self.receipts:
+    def _tell(self, accepted: bool | None) -> None:
+        for _, _, receipt in self.entries:
             if receipt is not None:
                 receipt(accepted)
 
-    def _move(self, index: int, other: Batch) -> None:
-        other.add(self.routes[index], self.payloads[index], self.lanes[index], self.receipts[index])
+    def select(self, chosen: Sequence[bool]) -> Batch:
+        """Return the chosen messages, in their order and without IDs."""
+        part = Batch()
+        for lane, entry, route, is_chosen in zip(
+            self.lanes, self.entries, self.routes, chosen, strict=True
+        ):
+            if is_chosen:
+                part.add(lane, (entry,), (route,))
+        return part
+
+    def by_stream(self) -> list[tuple[bytes, Batch, list[int]]]:
+        """
+        Return, for each stream, its key, its messages with their IDs, and their positions.
+
+        Made once for each numbering.
+        """
+        if self._parts is not None:
+            return self._parts
+        parts: dict[bytes, tuple[Batch, list[int]]] = {}
+        columns = zip(self.lanes, self.entries, self.routes, self.ids, strict=True)
+        for position, (lane, entry, route, entry_id) in enumerate(columns):
+            part, positions = parts.setdefault(route.stream.key, (Batch(), []))
+            part.add(lane, (entry,), (route,))
+            part.ids.append(entry_id)
+            positions.append(position)
+        self._parts = [(key, part, positions) for key, (part, positions) in parts.items()]
+        return self._parts
+
+    @property
+    def streams(self) -> set[Stream]:
+        """Return the streams that the messages go to."""
+        return {route.stream for route in self.routes}
 
     def unknown_streams(self) -> list[Stream]:
         """Return the streams whose last ID must be asked for before numbering."""
@@ -182,17 +221,43 @@ class Batch:
     def number(self, now_ms: int) -> None:
         """Give each message an entry ID, unless they have theirs already."""
         if not self.ids:
+            self._encoded = self._parts = None
             self.ids = [route.stream.next_id(now_ms) for route in self.routes]
 
+    def renumber(self) -> None:
+        """Forget the entry IDs."""
+        self.ids = []
+
     def encode(self) -> tuple[bytes, int]:
-        """Return the commands and how many answers they get."""
-        commands = [
-            route.xadd(b"%d-%d" % entry_id, payload)
-            for route, entry_id, payload in zip(self.routes, self.ids, self.payloads, strict=True)
-        ]
-        if len(commands) == 1:
-            return commands[0], 1
-        return b"".join((MULTI, *commands, EXEC)), len(commands) + 2
+        """Return the commands and how many answers they get; made once for each numbering."""
+        if self._encoded is None:
+            self._encoded = self._encode()
+        return self._encoded, 1 if len(self) == 1 else len(self) + 2
+
+    def _encode(self) -> bytes:
+        pieces = [] if len(self) == 1 else [MULTI]
+        written_ms, begin, begin_length = -1, b"", 0
+        for route, (_, payload, _), (milliseconds, sequence) in zip(
+            self.routes, self.entries, self.ids, strict=True
+        ):
+            if milliseconds != written_ms:
+                # The same for most of a batch: writing numbers costs more than all else here.
+                written_ms, begin = milliseconds, b"%d-" % milliseconds
+                begin_length = len(begin)
+            end = decimal(sequence)
+            pieces += (
+                route.head,
+                bulk_head(begin_length + len(end)),
+                begin,
+                end,
+                route.middle,
+                bulk_head(len(payload)),
+                payload,
+                route.tail,
+            )
+        if len(self) > 1:
+            pieces.append(EXEC)
+        return b"".join(pieces)
 
     def fates(self, answers: Sequence[Any]) -> list[Fate]:
         """Return the fate of each message, given the answers to `encode`."""
@@ -200,6 +265,8 @@ class Batch:
             return [_fate(answers[0])]
         executed = answers[-1]
         if isinstance(executed, list):
+            if set(map(type, executed)) == _ALL_IDS:
+                return [Fate.ACCEPTED] * len(executed)
             return [_fate(answer) for answer in executed]
         # The transaction was refused: whoever was refused at queueing is the cause.
         queued = [_queued_fate(answer) for answer in answers[1:-1]]
@@ -208,13 +275,24 @@ class Batch:
         return queued
 
     def split(self, fates: Sequence[Fate]) -> tuple[Batch, Batch, Batch]:
-        """Return the messages that are accepted, to be sent again, and refused for good."""
-        accepted, again, never = Batch(), Batch(), Batch()
-        by_fate = {Fate.ACCEPTED: accepted, Fate.NEVER: never}
-        for index, fate in enumerate(fates):
-            self._move(index, by_fate.get(fate, again))
+        """
+        Return the messages that are accepted, to be sent again, and refused for good.
+
+        What is to be sent again keeps its IDs if this was not the first time: it may have been
+        in its stream, so that under a new ID it could be there twice.
+        """
+        if fates.count(Fate.ACCEPTED) == len(self):
+            return self, Batch(), Batch()
+        settled = (Fate.ACCEPTED, Fate.NEVER)
+        accepted, never = (self.select([f is fate for f in fates]) for fate in settled)
+        is_left = [fate not in settled for fate in fates]
+        again = self.select(is_left)
+        if self.is_resent:
+            again.ids = list(compress(self.ids, is_left))
+            again.is_resent = True
+        for route, fate in zip(self.routes, fates, strict=True):
             if fate is Fate.BEHIND:
-                self.routes[index].stream.last_id = None
+                route.stream.last_id = None
         return accepted, again, never
 
     def without(self, found: dict[bytes, dict[EntryId, bytes]]) -> tuple[Batch, Batch]:
@@ -227,12 +305,17 @@ class Batch:
             What the server has, for each stream key: payloads by ID. An ID under which another
             writer put something else is not ours.
         """
-        present, missing = Batch(), Batch()
-        for index, entry_id in enumerate(self.ids):
-            entries = found.get(self.routes[index].stream.key, {})
-            part = present if entries.get(entry_id) == self.payloads[index] else missing
-            self._move(index, part)
-            part.ids.append(entry_id)
+        is_there = [
+            found.get(route.stream.key, {}).get(entry_id) == payload
+            for route, entry_id, (_, payload, _) in zip(
+                self.routes, self.ids, self.entries, strict=True
+            )
+        ]
+        is_missing = [not there for there in is_there]
+        present, missing = self.select(is_there), self.select(is_missing)
+        present.ids = list(compress(self.ids, is_there))
+        missing.ids = list(compress(self.ids, is_missing))
+        missing.is_resent = True
         return present, missing
 
     def recovery_queries(self) -> list[tuple[bytes, bytes]]:
@@ -258,7 +341,7 @@ def found_entries(answer: Any) -> dict[EntryId, bytes]:
     Return IDs and payloads in an answer to a recovery query.
 
     A key that is not a stream holds nothing of ours. Where reading is forbidden, nothing can be
-    found either: the messages are sent again, since twice is better than never.
+    found either; under its old ID a message is not taken twice.
 
     Raises
     ------
@@ -271,36 +354,6 @@ def found_entries(answer: Any) -> dict[EntryId, bytes]:
         return {}
     # `[id, [b"topic", topic, b"payload", payload, ...]]`; a foreign entry may have less.
     return {parse_entry_id(entry[0]): b"".join(entry[1][3:4]) for entry in answer}
-
-
-class TrimSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How long entries are kept.
-
-    Attributes
-    ----------
-    max_age_ms : int or None
-        Entries older than this are removed; None keeps all.
-    interval_ns : int
-        Time between two trims of a stream, in nanoseconds.
-    """
-
-    max_age_ms: int | None = None
-    interval_ns: int = 60 * 1_000_000_000
-
-    def due(self, batch: Batch, now_ns: int, now_ms: int) -> list[bytes]:
-        """Return the XTRIM commands that are due for the streams of `batch`, and note them."""
-        if self.max_age_ms is None:
-            return []
-        commands = []
-        for stream in {route.stream.key: route.stream for route in batch.routes}.values():
-            if not stream.trimmed_at_ns:
-                stream.trimmed_at_ns = now_ns
-            elif now_ns - stream.trimmed_at_ns >= self.interval_ns:
-                stream.trimmed_at_ns = now_ns
-                oldest = b"%d" % max(0, now_ms - self.max_age_ms)
-                commands.append(command(b"XTRIM", stream.key, b"MINID", b"~", oldest))
-        return commands
 
 
 def _fate(answer: Any) -> Fate:

@@ -106,5 +106,21 @@ class ClientClosedError(PublishError):
     """The client is closed: the caller's to mend."""
 
 
+class AckUnavailableError(PublishError):
+    """The server cannot give the acknowledgement asked for: nothing was sent; mend the server."""
+
+
+class NotConfirmedError(PublishError):
+    """The message is in its stream, so do not repeat it, but more than that is not sure."""
+
+
+class IndeterminateError(PublishError):
+    """
+    The message was sent and may or may not be in its stream: nobody can know.
+
+    Publish it again only if its readers can tell that they have it already.
+    """
+
+
 class NotAcceptedError(PublishError):
     """The server refused the message for good, or the client was closed before it was sent."""

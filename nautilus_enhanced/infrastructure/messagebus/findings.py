@@ -89,8 +89,13 @@ def client_findings(
                         f"{lost:,} {lane.priority} messages were not published since the start: "
                         f"{lane.refused:,} refused and {lane.dropped:,} dropped by a full lane, "
                         f"{lane.rejected:,} rejected by the server"
+                        f"{f' ({figures.last_rejection})' if lane.rejected else ''}"
                     ),
-                    remedy="enlarge the lane, or find out why the server is slow or refuses",
+                    remedy=(
+                        "let the login write the stream, or remove the key that is none"
+                        if lane.rejected
+                        else "enlarge the lane, or find out why the server is slow"
+                    ),
                 )
             )
         if lane.high_water_reached:
@@ -101,6 +106,20 @@ def client_findings(
                     remedy="enlarge the lane, or publish less",
                 )
             )
+    if figures.indeterminate:
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=(
+                    f"{figures.indeterminate:,} messages since the start may or may not be in "
+                    "their streams: they were sent, and their confirmation was lost"
+                ),
+                remedy=(
+                    "compare the streams with your own records; allow the login XRANGE and XINFO, "
+                    "trim later, and give closing more time"
+                ),
+            )
+        )
     if figures.second_writer:
         findings.append(
             HealthFinding(

@@ -16,68 +16,35 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import repeat
 from threading import Lock
 from threading import get_ident
 from typing import TYPE_CHECKING
+from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.overflow import OVERFLOW_POLICIES
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
+from nautilus_enhanced.infrastructure.messagebus.tally import Tally
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.contracts import PriorityPolicy
-    from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
+    from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
+    from nautilus_enhanced.infrastructure.messagebus.meters import LatencyMeter
     from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 
 
-Receipt = Callable[[bool], None]
-"""Called once, on any thread, with whether the server accepted the message; must not raise."""
+# Between two messages whose latency is measured are at most this many.
+MAX_PROBE_STRIDE: Final = 1_024
+
+Receipt = Callable[[bool | None], None]
+"""
+Called once, on any thread, with whether the server accepted the message, or with None if that
+cannot be known; must not raise.
+"""
 
 Entry = tuple[str, bytes, Receipt | None]
-
-
-class Tally:
-    """
-    Count events and add up their amounts from any thread, without a lock on the home thread.
-
-    ``x += n`` is several steps for the interpreter, so two threads must never do it to the same
-    number: the home thread has its own, all others share theirs under a lock.
-    """
-
-    __slots__ = ("_foreign", "_foreign_count", "_home", "_home_count", "_home_ident", "_lock")
-
-    def __init__(self) -> None:
-        self._home_ident = get_ident()
-        self._home = 0
-        self._home_count = 0
-        self._foreign = 0
-        self._foreign_count = 0
-        self._lock = Lock()
-
-    def adopt(self) -> None:
-        """Make the calling thread the home thread; call it before the first `add`."""
-        self._home_ident = get_ident()
-
-    def add(self, amount: int) -> None:
-        """Count one event of `amount`."""
-        if get_ident() == self._home_ident:
-            self._home += amount
-            self._home_count += 1
-        else:
-            with self._lock:
-                self._foreign += amount
-                self._foreign_count += 1
-
-    @property
-    def count(self) -> int:
-        """Return how often `add` was called so far."""
-        return self._home_count + self._foreign_count
-
-    @property
-    def value(self) -> int:
-        """Return the sum of what was added so far."""
-        return self._home + self._foreign
 
 
 class Lane:
@@ -93,6 +60,10 @@ class Lane:
         The lane's priority.
     settings : LaneSettings
         Bounds, water marks, interval and overflow policy.
+    policy : OverflowPolicy, optional
+        The overflow policy to use instead of the one that the settings name.
+    latency : LatencyMeter, optional
+        Measures how long messages take, on about one in each batch.
     """
 
     __slots__ = (
@@ -100,31 +71,45 @@ class Lane:
         "_dropped",
         "_entries",
         "_high_bytes",
+        "_high_count",
         "_high_messages",
         "_high_reached",
+        "_latency",
         "_low_bytes",
         "_low_messages",
+        "_marks",
         "_max_bytes",
         "_max_messages",
         "_policy",
+        "_probe_stride",
+        "_probed_at",
         "_put",
         "_refused",
+        "_until_probe",
         "abandoned",
         "acknowledged",
         "flush_interval_ns",
         "half_full",
+        "indeterminate",
         "priority",
         "rejected",
         "taken",
     )
 
-    def __init__(self, priority: MessagePriority, settings: LaneSettings) -> None:
+    def __init__(
+        self,
+        priority: MessagePriority,
+        settings: LaneSettings,
+        policy: OverflowPolicy | None = None,
+        latency: LatencyMeter | None = None,
+    ) -> None:
         self.priority = priority
         self.flush_interval_ns = settings.flush_interval_ms * 1_000_000
         self.half_full = max(1, settings.max_messages // 2)
         self.acknowledged = 0
         self.rejected = 0
         self.abandoned = 0
+        self.indeterminate = 0
         self.taken = 0
         self._entries: deque[Entry] = deque()
         self._max_messages = settings.max_messages
@@ -134,7 +119,13 @@ class Lane:
         self._low_messages = settings.max_messages * settings.low_water
         self._low_bytes = settings.max_bytes * settings.low_water
         self._high_reached = False
-        self._policy = OVERFLOW_POLICIES[settings.overflow]
+        self._high_count = 0
+        self._marks = Lock()
+        self._policy = policy or OVERFLOW_POLICIES[settings.overflow]
+        self._latency = latency
+        self._probe_stride = 1
+        self._probed_at = 0
+        self._until_probe = sys.maxsize if latency is None else 1
         # Each counts messages and adds up their bytes.
         self._put = Tally()
         self._dropped = Tally()
@@ -155,6 +146,11 @@ class Lane:
         """Return the payload bytes that wait, never less than zero."""
         # Between a put's append and its count the writer may already have taken the entry.
         return max(0, self._put.value - self._bytes_out - self._dropped.value)
+
+    @property
+    def utilization(self) -> float:
+        """Return how full the lane is, 0 to 1, by messages or by bytes, whichever is more."""
+        return max(len(self._entries) / self._max_messages, self.queued_bytes / self._max_bytes)
 
     @property
     def is_urgent(self) -> bool:
@@ -193,15 +189,41 @@ class Lane:
             False if the lane was full and its policy refused; the refusal is counted.
         """
         size = len(payload)
+        # `has_room` and `Tally.add`, written out: calls would be half of what a put costs.
+        put, dropped = self._put, self._dropped
+        queued_bytes = put.home + put.foreign - dropped.home - dropped.foreign - self._bytes_out
+        is_full = len(self._entries) >= self._max_messages or queued_bytes + size > self._max_bytes
         # What never fits must not cost the lane what it holds.
-        if not self.has_room(size) and (
-            size > self._max_bytes or not self._policy.make_room(self, size)
-        ):
+        if is_full and (size > self._max_bytes or not self._policy.make_room(self, size)):
             self._refused.add(size)
             return False
+        self._until_probe -= 1
+        if self._until_probe <= 0 and receipt is None:
+            receipt = self._probe()
         self._entries.append((topic, payload, receipt))
-        self._put.add(size)
+        if get_ident() == put.home_ident:
+            put.home += size
+            put.home_count += 1
+        else:
+            put.add(size)
         return True
+
+    def _probe(self) -> Receipt | None:
+        """
+        Return a receipt that measures how long this message takes.
+
+        Messages between two probes double with each probe and halve with each take, so that
+        about one message in each batch has one, however many there are: few of a burst, each
+        of those that come alone. Two threads may spoil each other's countdown, not more.
+        """
+        latency = self._latency
+        if latency is None:
+            return None
+        self._probe_stride = min(2 * self._probe_stride, MAX_PROBE_STRIDE)
+        self._until_probe = self._probe_stride
+        count = self._put.count + 1
+        weight, self._probed_at = count - self._probed_at, count
+        return latency.probe(max(1, weight))
 
     def take(self, max_messages: int, max_bytes: int) -> list[Entry]:
         """
@@ -209,25 +231,27 @@ class Lane:
 
         Called by the writer only.
         """
+        # Between two takes a lane only grows, or stays full: so no rise is missed.
+        self._check_marks()
+        self._probe_stride = max(1, self._probe_stride // 2)
+        if self._latency is not None:
+            self._until_probe = min(self._until_probe, self._probe_stride)
         entries = self._entries
         taken: list[Entry] = []
-        size = 0
-        while len(taken) < max_messages:
-            try:
-                # Another thread may drop the oldest at any time, so take first and look then.
-                entry = entries.popleft()
-            except IndexError:
-                break
-            size += len(entry[1])
-            if size > max_bytes and taken:
-                # Entries are only ever appended behind and dropped from the front, so putting
-                # the one just taken back in front keeps the order.
-                entries.appendleft(entry)
-                size -= len(entry[1])
-                break
-            taken.append(entry)
+        with suppress(IndexError):
+            # Another thread may drop the oldest at any time, so take first and look then.
+            for _ in repeat(None, max_messages):
+                taken.append(entries.popleft())
+        size = sum(len(payload) for _, payload, _ in taken)
+        while size > max_bytes and len(taken) > 1:
+            # Entries are only ever appended behind and dropped from the front, so putting the
+            # last ones back in front keeps the order.
+            entry = taken.pop()
+            size -= len(entry[1])
+            entries.appendleft(entry)
         self.taken += len(taken)
         self._bytes_out += size
+        self._check_marks()
         return taken
 
     def abandon(self) -> int:
@@ -257,16 +281,29 @@ class Lane:
     @property
     def settled(self) -> int:
         """Return the messages taken by the writer whose fate is known."""
-        return self.acknowledged + self.rejected + self.abandoned
+        return self.acknowledged + self.rejected + self.abandoned + self.indeterminate
 
-    def statistics(self) -> LaneStatistics:
-        """Return the lane's figures."""
-        queued = len(self._entries)
-        queued_bytes = self.queued_bytes
+    @property
+    def lost(self) -> int:
+        """Return the messages that will never reach the server."""
+        return self._dropped.count + self._refused.count + self.rejected + self.abandoned
+
+    def _check_marks(self) -> None:
+        """Note whether the lane has reached its high-water mark or fallen below the low one."""
+        if not self._marks.acquire(False):  # by name it takes three times as long
+            # Another thread is at it, and nobody waits here.
+            return
+        queued, queued_bytes = len(self._entries), self.queued_bytes
         if queued >= self._high_messages or queued_bytes >= self._high_bytes:
+            self._high_count += not self._high_reached
             self._high_reached = True
         elif queued < self._low_messages and queued_bytes < self._low_bytes:
             self._high_reached = False
+        self._marks.release()
+
+    def statistics(self) -> LaneStatistics:
+        """Return the lane's figures."""
+        self._check_marks()
         return LaneStatistics(
             priority=self.priority.name,
             published=self.published,
@@ -275,104 +312,9 @@ class Lane:
             refused=self._refused.count,
             rejected=self.rejected,
             abandoned=self.abandoned,
-            queued=queued,
-            queued_bytes=queued_bytes,
+            queued=len(self._entries),
+            queued_bytes=self.queued_bytes,
             high_water_reached=self._high_reached,
+            high_water_count=self._high_count,
+            indeterminate=self.indeterminate,
         )
-
-
-class FlushGoal:
-    """
-    Find out when the fate of all that a lane was given until now is known.
-
-    Drops come from the front and batches are settled one after the other. So first wait until
-    all of it has left the lane, and then until all that the writer took by that time is settled;
-    counting alone would take newer messages that were dropped for older ones in flight.
-
-    Parameters
-    ----------
-    lane : Lane
-        The lane.
-    """
-
-    __slots__ = ("_lane", "_published", "_taken")
-
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-        self._published = lane.published
-        self._taken: int | None = None
-
-    @property
-    def is_reached(self) -> bool:
-        """Return whether it is."""
-        if self._taken is None:
-            if self._lane.removed < self._published:
-                return False
-            self._taken = self._lane.taken
-        return self._lane.settled >= self._taken
-
-
-class PriorityBuffers:
-    """
-    Route each message to the lane of its topic's priority.
-
-    Parameters
-    ----------
-    settings : BufferSettings
-        The settings of the four lanes.
-    policy : PriorityPolicy
-        Decides the priority of a topic.
-    on_put : Callable[[Lane], None]
-        Called after each put with the lane; must not wait (it wakes the writer).
-    """
-
-    __slots__ = ("_on_put", "_policy", "lanes")
-
-    def __init__(
-        self,
-        settings: BufferSettings,
-        policy: PriorityPolicy,
-        on_put: Callable[[Lane], None],
-    ) -> None:
-        self._policy = policy
-        self._on_put = on_put
-        self.lanes = tuple(Lane(priority, settings.of(priority)) for priority in MessagePriority)
-
-    def __len__(self) -> int:
-        return sum(len(lane) for lane in self.lanes)
-
-    def adopt(self) -> None:
-        """Make the calling thread the home thread of all counters."""
-        for lane in self.lanes:
-            lane.adopt()
-
-    def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        priority: MessagePriority | None = None,
-        receipt: Receipt | None = None,
-    ) -> bool:
-        """
-        Append a message to its lane, from any thread, without waiting.
-
-        Parameters
-        ----------
-        topic : str
-            The topic.
-        payload : bytes
-            The serialized message.
-        priority : MessagePriority, optional
-            The lane to use instead of the topic's own.
-        receipt : Callable[[bool], None], optional
-            Called once with whether the server accepted the message, unless this returns False.
-
-        Returns
-        -------
-        bool
-            False if the lane was full and refused.
-        """
-        lane = self.lanes[self._policy.priority_of(topic) if priority is None else priority]
-        taken = lane.put(topic, payload, receipt)
-        self._on_put(lane)
-        return taken

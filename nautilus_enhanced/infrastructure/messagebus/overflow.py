@@ -9,13 +9,19 @@ name                      a full lane                                     cost
 ========================  ==============================================  ======================
 
 Both count. Neither waits: the publishing thread is usually the one that trades.
+
+A client can be given policies of one's own. Whatever they do, the lane stays within its bounds and
+publishing does not raise: a policy that raises is replaced by ``refuse``.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from typing import Final
 
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.contracts import BoundedLane
@@ -43,6 +49,34 @@ class DropOldest:
             if not lane.drop_oldest():
                 return False
         return True
+
+
+class GuardedPolicy:
+    """
+    Keep a policy that is not ours from harming the lane or the thread that publishes.
+
+    Parameters
+    ----------
+    policy : OverflowPolicy
+        The policy.
+    """
+
+    def __init__(self, policy: OverflowPolicy) -> None:
+        self.name = policy.name
+        self._policy = policy
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._policy!r})"
+
+    def make_room(self, lane: BoundedLane, size: int) -> bool:
+        """Return what the policy says, but only if there is room indeed."""
+        try:
+            made = self._policy.make_room(lane, size)
+        except Exception:
+            logger.exception("the overflow policy %r failed: full lanes refuse now", self.name)
+            self._policy = RefuseNewest()
+            return False
+        return made and lane.has_room(size)
 
 
 OVERFLOW_POLICIES: Final[dict[str, OverflowPolicy]] = {

@@ -9,7 +9,6 @@ bus without it. Names carry their unit. A value outside of what is allowed raise
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import Final
 from typing import Literal
 
@@ -18,11 +17,9 @@ import msgspec
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.overflow import OVERFLOW_POLICIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import DEFAULT_TOPIC_PRIORITIES
+from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.urls import check_url
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 
 
 if TYPE_CHECKING:
@@ -38,12 +35,16 @@ def check_range(field: str, value: float, low: float, high: float, unit: str = "
     """
     Refuse a number outside of ``low`` to ``high``, both included.
 
+    The constructor of a struct does not check types, so this does: where `low` is a whole number,
+    the value must be one too.
+
     Raises
     ------
     ConfigurationError
-        If `value` is outside.
+        If `value` is outside, or no such number.
     """
-    if not low <= value <= high:
+    kind = int if isinstance(low, int) else int | float
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         raise ConfigurationError(field, value, f"{low:,} to {high:,}{unit}")
 
 
@@ -97,17 +98,35 @@ class LaneSettings(Settings, frozen=True, kw_only=True):
         check_range("max_messages", self.max_messages, 1, 10_000_000, " messages")
         check_range("max_bytes", self.max_bytes, 1024, 16 * 1024**3, " bytes")
         check_range("flush_interval_ms", self.flush_interval_ms, 0, 1_000, " ms, 0 for at once")
-        if not 0.0 < self.low_water < self.high_water <= 1.0:
+        marks = (self.low_water, self.high_water)
+        if not all(isinstance(mark, int | float) for mark in marks) or not (
+            0.0 < self.low_water < self.high_water <= 1.0
+        ):
             raise ConfigurationError(
                 "low_water, high_water",
-                (self.low_water, self.high_water),
+                marks,
                 "0 < low_water < high_water <= 1",
             )
         check_choice("overflow", self.overflow, OVERFLOW_POLICIES)
 
 
-def _urgent_lane() -> LaneSettings:
-    return LaneSettings(flush_interval_ms=0, overflow="refuse")
+class UrgentLaneSettings(LaneSettings, frozen=True, kw_only=True):
+    """
+    Settings of a lane of order flow, which differ from the others in two defaults.
+
+    So that a lane that is given in part keeps for the rest what order flow needs.
+
+    Parameters
+    ----------
+    flush_interval_ms : int, default 0
+        Messages wake the writer at once.
+    overflow : {'drop_oldest', 'refuse'}, default 'refuse'
+        A message that finds the lane full is refused: a history without its end, rather than
+        one with a hole.
+    """
+
+    flush_interval_ms: int = 0
+    overflow: Literal["drop_oldest", "refuse"] = "refuse"
 
 
 class BufferSettings(Settings, frozen=True, kw_only=True):
@@ -116,7 +135,7 @@ class BufferSettings(Settings, frozen=True, kw_only=True):
 
     Parameters
     ----------
-    critical, high : LaneSettings
+    critical, high : UrgentLaneSettings
         The lanes of order flow: sent at once, and full they refuse, so that what reaches the
         server is never a history with a hole in front of it.
     normal, low : LaneSettings
@@ -124,12 +143,24 @@ class BufferSettings(Settings, frozen=True, kw_only=True):
         and full they drop their oldest.
     """
 
-    critical: LaneSettings = msgspec.field(default_factory=_urgent_lane)
-    high: LaneSettings = msgspec.field(default_factory=_urgent_lane)
+    critical: UrgentLaneSettings = msgspec.field(default_factory=UrgentLaneSettings)
+    high: UrgentLaneSettings = msgspec.field(default_factory=UrgentLaneSettings)
     normal: LaneSettings = msgspec.field(default_factory=LaneSettings)
     low: LaneSettings = msgspec.field(
         default_factory=lambda: LaneSettings(flush_interval_ms=100),
     )
+
+    def __post_init__(self) -> None:
+        for name in ("critical", "high"):
+            lane = getattr(self, name)
+            if not isinstance(lane, UrgentLaneSettings):
+                raise ConfigurationError(
+                    f"buffers.{name}",
+                    type(lane).__name__,
+                    "UrgentLaneSettings",
+                    "Its defaults send at once and refuse what finds the lane full; those of "
+                    "LaneSettings would gather order flow for 10 ms and drop the oldest of it",
+                )
 
     def of(self, priority: MessagePriority) -> LaneSettings:
         """Return the settings of the lane of `priority`."""
@@ -175,121 +206,78 @@ class PrioritySettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_choice("priorities.default", self.default, PRIORITY_NAMES)
 
+    def policy(self) -> TopicPriorities:
+        """Return the policy that these settings describe."""
+        return TopicPriorities(self.table(), MessagePriority[self.default.upper()])
+
     def table(self) -> tuple[tuple[str, MessagePriority], ...]:
         """Return all rules in order: the user's, then the default ones."""
         own = tuple((rule.pattern, MessagePriority[rule.priority.upper()]) for rule in self.topics)
         return own + DEFAULT_TOPIC_PRIORITIES
 
 
-# The kinds of market data that a rule can name. The types of a book are one kind: a snapshot
-# and the changes to it must stay together.
-DATA_KINDS: Final = ("quotes", "trades", "bars", "book", "prices", "status", "instruments", "other")
-
-
-class FlowRule(Settings, frozen=True, kw_only=True):
+class PublishRule(Settings, frozen=True, kw_only=True):
     """
-    Give a part of the flow inside of the node another lane; the first rule that matches decides.
+    Keep back, or send only a sample of, what is published on the topics that match a pattern.
+
+    Order flow, that is topics of priority CRITICAL or HIGH, is never sampled, and kept back only
+    by a rule that says `order_flow`: a ``*`` does not reach it.
 
     Parameters
     ----------
-    flow : {'data', 'orders'}
-        Whether the rule is about market data or about order flow.
-    priority : {'low', 'normal'}, default 'low'
-        ``low`` is served last, ``normal`` as without a rule (an exception from a later one).
-    kinds : tuple[str, ...], default ()
-        For market data: which of 'quotes', 'trades', 'bars', 'book', 'prices', 'status',
-        'instruments' and 'other'; empty for all. Not allowed for order flow.
-    instrument : str, default '*'
-        A pattern that the instrument ID must match, such as ``BTC*.BINANCE``.
-    venue : str, default '*'
-        A pattern that the venue must match.
-    strategy : str, default '*'
-        For order flow: a pattern that the strategy ID must match. Not allowed for market data.
+    pattern : str
+        The topic pattern, with ``*`` and ``?`` as in NautilusTrader's subscriptions.
+    publish : bool, default True
+        If messages go out. False keeps them back.
+    max_per_second : float, optional
+        Messages of each topic that go out in a second at most (0.001 to 1,000). The first goes
+        out at once, and the latest of each interval at its end. None sends all.
+    order_flow : bool, default False
+        If a rule that keeps back holds for order flow too.
 
     Raises
     ------
     ConfigurationError
-        If a pattern is not one, or the rule would break an order: that of a book's messages, or
-        that of the commands and events of one order.
+        If the pattern is not one, a value is outside of what is allowed, or two contradict.
     """
 
-    flow: Literal["data", "orders"]
-    priority: Literal["low", "normal"] = "low"
-    kinds: tuple[str, ...] = ()
-    instrument: str = "*"
-    venue: str = "*"
-    strategy: str = "*"
+    pattern: str
+    publish: bool = True
+    max_per_second: float | None = None
+    order_flow: bool = False
 
     def __post_init__(self) -> None:
-        check_choice("dispatch.rules.flow", self.flow, ("data", "orders"))
-        check_choice("dispatch.rules.priority", self.priority, ("low", "normal"))
-        for name in ("instrument", "venue", "strategy"):
-            check_pattern(f"dispatch.rules.{name}", getattr(self, name))
-        if self.flow == "orders" and self.kinds:
-            raise ConfigurationError(
-                "dispatch.rules.kinds",
-                self.kinds,
-                "nothing where `flow` is 'orders'",
-                "With some types of an order's messages in another lane a command would overtake "
-                "an event of the same order",
-            )
-        if self.flow == "data" and self.strategy != "*":
-            raise ConfigurationError(
-                "dispatch.rules.strategy",
-                self.strategy,
-                "'*' where `flow` is 'data'",
-                "Market data belongs to no strategy",
-            )
-        for kind in self.kinds:
-            if kind not in DATA_KINDS:
-                remedy = (
-                    "Name 'book' for all types of a book: its snapshots and changes must stay "
-                    "together"
-                    if "book" in kind.lower()
-                    else ""
-                )
+        check_pattern("publishing.rules.pattern", self.pattern)
+        if self.max_per_second is None:
+            return
+        check_range("publishing.rules.max_per_second", self.max_per_second, 0.001, 1_000, " /s")
+        for name, value in (("publish", True), ("order_flow", False)):
+            if getattr(self, name) is not value:
                 raise ConfigurationError(
-                    "dispatch.rules.kinds", kind, ", ".join(map(repr, DATA_KINDS)), remedy
+                    f"publishing.rules.{name}",
+                    getattr(self, name),
+                    f"{value} where `max_per_second` is given",
+                    "Order flow is never sampled" if name == "order_flow" else "",
                 )
 
+    @property
+    def passes_all(self) -> bool:
+        """Return whether the rule lets everything out: an exception from a later one."""
+        return self.publish and self.max_per_second is None
 
-class DispatchSettings(Settings, frozen=True, kw_only=True):
+
+class PublishingSettings(Settings, frozen=True, kw_only=True):
     """
-    Settings of the dispatcher that serves a node's engines.
+    Settings of what goes out.
 
     Parameters
     ----------
-    slice_us : int, default 500
-        Microseconds for which messages are handled before the event loop gets a turn (50 to
-        100,000). The latency of order flow behind a backlog is at most this plus the longest
-        single handler.
-    min_share : float, default 0.05
-        Share of the time that is owed to a lane that waits (0.01 to 0.5).
-    hard_limit_factor : int, default 10
-        A queue grows beyond its `qsize` up to this many times of it (1 to 1,000); then the
-        engine's exception policy applies.
-    rules : tuple[FlowRule, ...], default ()
-        What is served last; the first that matches decides.
-    conflate_quotes : bool, default False
-        If behind a backlog only the latest quote of an instrument is kept. It takes the place
-        of the quote that it supersedes. Never done for an instrument whose quotes feed a bar
-        aggregator, the order emulator or a sandbox execution client.
-    conflate_above : int, default 1,000
-        Messages of market data that must wait before quotes are conflated (1 to 10,000,000).
+    rules : tuple[PublishRule, ...], default ()
+        What is kept back or sampled; the first whose pattern matches decides, and what none
+        matches goes out.
     """
 
-    slice_us: int = 500
-    min_share: float = 0.05
-    hard_limit_factor: int = 10
-    rules: tuple[FlowRule, ...] = ()
-    conflate_quotes: bool = False
-    conflate_above: int = 1_000
-
-    def __post_init__(self) -> None:
-        check_range("dispatch.slice_us", self.slice_us, 50, 100_000, " µs")
-        check_range("dispatch.min_share", self.min_share, 0.01, 0.5)
-        check_range("dispatch.hard_limit_factor", self.hard_limit_factor, 1, 1_000)
-        check_range("dispatch.conflate_above", self.conflate_above, 1, 10_000_000, " messages")
+    rules: tuple[PublishRule, ...] = ()
 
 
 class DurabilitySettings(Settings, frozen=True, kw_only=True):
@@ -333,16 +321,26 @@ class StreamSettings(Settings, frozen=True, kw_only=True):
     close_timeout_ms : int, default 5,000
         Milliseconds for which closing waits for what is buffered to be confirmed (0 to
         60,000).
+    ack_replicas : int, default 1
+        Replicas that must have a message that is published with ``ack="replicated"`` (1 to 16).
+    ack_timeout_ms : int, default 2,000
+        Milliseconds that the server may take for ``replicated`` and ``fsynced`` (1 to 60,000),
+        but no more than half of the connection's `response_timeout_ms`. The writer sends nothing
+        else meanwhile.
     """
 
     batch_messages: int = 256
     batch_bytes: int = 256 * 1024
     close_timeout_ms: int = 5_000
+    ack_replicas: int = 1
+    ack_timeout_ms: int = 2_000
 
     def __post_init__(self) -> None:
         check_range("streams.batch_messages", self.batch_messages, 1, 4_096, " messages")
         check_range("streams.batch_bytes", self.batch_bytes, 1024, 16 * 1024**2, " bytes")
         check_range("streams.close_timeout_ms", self.close_timeout_ms, 0, 60_000, " ms")
+        check_range("streams.ack_replicas", self.ack_replicas, 1, 16, " replicas")
+        check_range("streams.ack_timeout_ms", self.ack_timeout_ms, 1, 60_000, " ms")
 
 
 class WorkerSettings(Settings, frozen=True, kw_only=True):
@@ -363,60 +361,6 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         check_range("workers.min_workers", self.min_workers, 1, 50, " workers")
         check_range("workers.max_workers", self.max_workers, self.min_workers, 50, " workers")
-
-
-class ConnectionSettings(Settings, frozen=True, kw_only=True):
-    """
-    Settings of the connection to the server.
-
-    Parameters
-    ----------
-    url : str, optional
-        ``redis://``, ``rediss://`` (TLS, certificate verified) or ``unix://``, with user,
-        password and database number as redis-py reads them; or ``embedded`` for a Valkey
-        server that starts and stops with the node (extra ``embedded``). None takes host, port
-        and login of the bus configuration's `database`.
-    connect_timeout_ms : int, default 1,000
-        Milliseconds to wait for a connection (10 to 60,000).
-    response_timeout_ms : int, default 5,000
-        Milliseconds to wait for an answer before the connection counts as broken (10 to
-        600,000).
-    reconnect_min_ms : int, default 50
-        The first and shortest bound of the random pause between attempts (1 to 60,000).
-    reconnect_max_ms : int, default 1,000
-        The longest bound of that pause, which doubles with each attempt (`reconnect_min_ms` to
-        60,000).
-    """
-
-    url: str | None = None
-    connect_timeout_ms: int = 1_000
-    response_timeout_ms: int = 5_000
-    reconnect_min_ms: int = 50
-    reconnect_max_ms: int = 1_000
-
-    def __post_init__(self) -> None:
-        if self.url is not None and self.url != EMBEDDED:
-            check_url("connection.url", self.url)
-        check_range("connection.connect_timeout_ms", self.connect_timeout_ms, 10, 60_000, " ms")
-        check_range("connection.response_timeout_ms", self.response_timeout_ms, 10, 600_000, " ms")
-        check_range("connection.reconnect_min_ms", self.reconnect_min_ms, 1, 60_000, " ms")
-        check_range(
-            "connection.reconnect_max_ms",
-            self.reconnect_max_ms,
-            self.reconnect_min_ms,
-            60_000,
-            " ms",
-        )
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        # msgspec's own would show the password in a traceback printed by rich.
-        values = {name: getattr(self, name) for name in self.__struct_fields__}
-        if self.url is not None and self.url != EMBEDDED:
-            values["url"] = redact_url(self.url)
-        return list(values.items())
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):

@@ -35,6 +35,9 @@ class LaneStatistics(Statistics, frozen=True, kw_only=True):
         Messages that the server refused for good.
     abandoned : int
         Messages still unsent when the client was closed.
+    indeterminate : int
+        Messages that were sent and may or may not be in their stream: nobody can know. They are
+        neither sent again nor counted as anything else.
     queued : int
         Gauge: messages waiting now, those in flight not counted.
     queued_bytes : int
@@ -42,6 +45,8 @@ class LaneStatistics(Statistics, frozen=True, kw_only=True):
     high_water_reached : bool
         Gauge: whether the lane is above its high-water mark and has not yet fallen below its
         low-water mark.
+    high_water_count : int
+        Times that the lane rose to its high-water mark after it had been below the low one.
     """
 
     priority: str
@@ -54,6 +59,8 @@ class LaneStatistics(Statistics, frozen=True, kw_only=True):
     queued: int
     queued_bytes: int
     high_water_reached: bool
+    high_water_count: int = 0
+    indeterminate: int = 0
 
 
 class ClientStatistics(Statistics, frozen=True, kw_only=True):
@@ -67,7 +74,7 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     lanes : tuple[LaneStatistics, ...]
         One for each priority, most urgent first.
     in_flight : int
-        Gauge: messages sent and not yet confirmed.
+        Gauge: messages sent and not yet confirmed, or about to be sent.
     batches : int
         Batches confirmed.
     bytes_sent : int
@@ -91,6 +98,15 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
         when it is full or read-only; 0 when it takes them.
     crash : str
         The last unexpected error of the writer, a mistake of ours, or an empty string.
+    last_rejection : str
+        What the server said when it last refused messages for good, or an empty string.
+    filtered : int
+        Messages that a publishing rule kept back; no lane counts them.
+    sampled_out : int
+        Messages that a newer one superseded within the interval of a publishing rule; no lane
+        counts them.
+    held : int
+        Gauge: messages that wait for the end of such an interval.
     """
 
     connected: bool
@@ -107,6 +123,10 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     last_error: str
     retrying_ms: int = 0
     crash: str = ""
+    last_rejection: str = ""
+    filtered: int = 0
+    sampled_out: int = 0
+    held: int = 0
 
     @property
     def published(self) -> int:
@@ -117,6 +137,11 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     def acknowledged(self) -> int:
         """Return the messages of all lanes that the server confirmed."""
         return sum(lane.acknowledged for lane in self.lanes)
+
+    @property
+    def indeterminate(self) -> int:
+        """Return the messages of all lanes that may or may not be in their stream."""
+        return sum(lane.indeterminate for lane in self.lanes)
 
     @property
     def lost(self) -> int:

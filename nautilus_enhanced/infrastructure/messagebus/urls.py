@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from typing import Final
+from typing import Protocol
+from urllib.parse import parse_qs
+from urllib.parse import quote
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
@@ -11,6 +14,43 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationErro
 
 EMBEDDED: Final = "embedded"
 URL_SCHEMES: Final = ("redis", "rediss", "unix")
+
+
+class DatabaseLike(Protocol):
+    """The parts of NautilusTrader's ``DatabaseConfig`` that name a server."""
+
+    @property
+    def host(self) -> str | None:
+        """Return the host."""
+
+    @property
+    def port(self) -> int | None:
+        """Return the port."""
+
+    @property
+    def username(self) -> str | None:
+        """Return the user's name."""
+
+    @property
+    def password(self) -> str | None:
+        """Return the password."""
+
+    @property
+    def ssl(self) -> bool:
+        """Return whether to use TLS."""
+
+
+def database_url(database: DatabaseLike) -> str:
+    """Return the URL of the server that a stock database configuration names."""
+    scheme = "rediss" if database.ssl else "redis"
+    login = ""
+    if database.username or database.password:
+        login = f"{quote(database.username or '', '')}:{quote(database.password or '', '')}@"
+    host = database.host or "127.0.0.1"
+    if ":" in host and not host.startswith("["):
+        # An IPv6 address.
+        host = f"[{host}]"
+    return f"{scheme}://{login}{host}:{database.port or 6379}"
 
 
 def check_url(field: str, url: str) -> None:
@@ -38,6 +78,38 @@ def check_url(field: str, url: str) -> None:
         raise ConfigurationError(
             field, shown, allowed, "The path is the number of the database, such as /0"
         )
+
+
+def split_address(field: str, address: str) -> tuple[str, int]:
+    """
+    Return host and port of an address such as ``host:26379`` or ``[::1]:26379``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not one.
+    """
+    try:
+        parts = urlsplit(f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port or address != parts.netloc or "@" in address:
+        # Who writes a URL here may have put a password in it.
+        shown = "***" if "@" in address else address
+        raise ConfigurationError(field, shown, "addresses such as 'host:26379'")
+    return host, port
+
+
+def has_password(url: str) -> bool:
+    """Return whether `url` has a password, before the host or among its options."""
+    parts = urlsplit(url)
+    return bool(parts.password) or "password" in parse_qs(parts.query)
+
+
+def service_of(url: str) -> str:
+    """Return the host of `url` as it is written, which for sentinels names the service."""
+    return unquote(urlsplit(url).netloc.rpartition("@")[2])
 
 
 def redact_url(url: str) -> str:

@@ -44,6 +44,12 @@ class Doorbell:
             self._sleeps_ns = _AWAKE
             self._tokens.put(None)
 
+    def on_wait(self, wait_ns: int) -> None:
+        """Wake the writer if it sleeps for longer than `wait_ns`; called by any thread."""
+        if wait_ns < self._sleeps_ns:
+            self._sleeps_ns = _AWAKE
+            self._tokens.put(None)
+
     def ring(self) -> None:
         """Wake the writer in any case; if it does not sleep, its next sleep ends at once."""
         self._tokens.put(None)

@@ -11,9 +11,14 @@ read this form. Commands are encoded here, once for each topic up to the payload
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from typing import Final
 
 import msgspec
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 FIELD_TOPIC: Final = b"topic"
@@ -78,6 +83,21 @@ def bulk(value: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(value), value)
 
 
+# Small numbers, which are most: a look-up is faster than writing them.
+_DECIMALS: Final = tuple(b"%d" % number for number in range(2_048))
+_BULK_HEADS: Final = tuple(b"$%b\r\n" % number for number in _DECIMALS)
+
+
+def decimal(number: int) -> bytes:
+    """Return the digits of a number that is not negative."""
+    return _DECIMALS[number] if number < len(_DECIMALS) else b"%d" % number
+
+
+def bulk_head(length: int) -> bytes:
+    r"""Return what precedes the bytes of a RESP bulk string; ``\r\n`` follows them."""
+    return _BULK_HEADS[length] if length < len(_BULK_HEADS) else b"$%d\r\n" % length
+
+
 def command(*items: bytes) -> bytes:
     """Return a command as a RESP array of bulk strings."""
     return b"*%d\r\n%b" % (len(items), b"".join(map(bulk, items)))
@@ -135,7 +155,15 @@ class Stream:
 
 
 class Route:
-    """The stream of one topic and the parts of its command that do not change."""
+    r"""
+    The stream of one topic and the parts of its XADD command that do not change.
+
+    Attributes
+    ----------
+    head, middle, tail : bytes
+        What precedes the entry ID, what stands between it and the payload, and what follows.
+        ID and payload are bulk strings, whose closing ``\r\n`` is part of what follows them.
+    """
 
     __slots__ = ("head", "middle", "stream", "tail")
 
@@ -143,19 +171,9 @@ class Route:
         self.stream = stream
         self.head = b"*%d\r\n%b%b" % (_XADD_ITEMS, bulk(b"XADD"), bulk(stream.key))
         raw_topic = encode_text(topic)
-        self.middle = bulk(FIELD_TOPIC) + bulk(raw_topic) + bulk(FIELD_PAYLOAD)
-        self.tail = bulk(FIELD_TYPE) + bulk(b"") + bulk(FIELD_ENCODING) + bulk(encoding.encode())
-
-    def xadd(self, entry_id: bytes, payload: bytes) -> bytes:
-        """Return the command that appends `payload` under `entry_id`."""
-        return b"%b$%d\r\n%b\r\n%b$%d\r\n%b\r\n%b" % (
-            self.head,
-            len(entry_id),
-            entry_id,
-            self.middle,
-            len(payload),
-            payload,
-            self.tail,
+        self.middle = b"\r\n" + bulk(FIELD_TOPIC) + bulk(raw_topic) + bulk(FIELD_PAYLOAD)
+        self.tail = (
+            b"\r\n" + bulk(FIELD_TYPE) + bulk(b"") + bulk(FIELD_ENCODING) + bulk(encoding.encode())
         )
 
 
@@ -180,6 +198,11 @@ class RouteTable:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._routes)} topics, {len(self._streams)} streams)"
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether as many topics are remembered as may be."""
+        return len(self._routes) >= MAX_ROUTES
+
     def forget_if_full(self) -> None:
         """
         Forget all topics when there are too many.
@@ -188,9 +211,14 @@ class RouteTable:
         the last ID of each stream again. Never call it while a batch is made or in flight, since
         two streams with the same key would then give out the same IDs.
         """
-        if len(self._routes) >= MAX_ROUTES:
+        if self.is_full:
             self._routes.clear()
             self._streams.clear()
+
+    def routes(self, topics: Iterable[str]) -> list[Route]:
+        """Return the route of each topic."""
+        known = self._routes
+        return [known.get(topic) or self.route(topic) for topic in topics]
 
     def route(self, topic: str) -> Route:
         """Return the route of `topic`, the same stream for the same key."""

@@ -13,19 +13,22 @@ import threading
 from collections import Counter
 from datetime import UTC
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus import evidence
 from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.delivery import DEMOTED_CODES
 from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
-from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
-from nautilus_enhanced.infrastructure.messagebus.delivery import first_error
 from nautilus_enhanced.infrastructure.messagebus.delivery import found_entries
-from nautilus_enhanced.infrastructure.messagebus.delivery import plan_batch
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.evidence import Verdict
+from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
+from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
 from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
 from nautilus_enhanced.infrastructure.messagebus.wire import HEARTBEAT_TOPIC
@@ -35,10 +38,12 @@ from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
+    from nautilus_enhanced.infrastructure.messagebus.acknowledgement import ConfirmedLevel
+    from nautilus_enhanced.infrastructure.messagebus.acknowledgement import Confirmer
+    from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
+    from nautilus_enhanced.infrastructure.messagebus.connection import Identity
+    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-    from nautilus_enhanced.infrastructure.messagebus.lanes import PriorityBuffers
     from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
@@ -51,6 +56,7 @@ _IDLE_NS: Final = 5_000_000_000
 _WAIT_OUT_S: Final = 1.0
 # How long closing waits, beyond its time limit, for the thread to notice.
 _ABORT_S: Final = 1.0
+_MADE_ANEW: Final = "the connection broke, and was made anew"
 _NS: Final = 1_000_000_000
 
 
@@ -60,7 +66,7 @@ class StreamWriter:
 
     Parameters
     ----------
-    connect : Callable[[], ServerConnection]
+    connect : Callable[[], BusConnection]
         Makes a connection, not yet opened.
     routes : RouteTable
         Finds stream and command of a topic.
@@ -76,12 +82,17 @@ class StreamWriter:
         Called on the writer's thread when the fate of messages was decided.
     heartbeat_interval_ns : int, optional
         Nanoseconds between heartbeats; none without.
+    confirmer : Confirmer, optional
+        Knows how to ask for acknowledgements beyond ``accepted``.
+    release : Callable[[], int], optional
+        Called on the writer's thread before it looks at the lanes: puts into them what was held
+        back and is due now, and returns nanoseconds until there is more.
     """
 
     def __init__(
         self,
         *,
-        connect: Callable[[], ServerConnection],
+        connect: Callable[[], BusConnection],
         routes: RouteTable,
         settings: StreamSettings,
         trim: TrimSettings,
@@ -89,6 +100,8 @@ class StreamWriter:
         clock: Clock,
         on_settled: Callable[[], None],
         heartbeat_interval_ns: int | None = None,
+        confirmer: Confirmer | None = None,
+        release: Callable[[], int] = lambda: IDLE,
     ) -> None:
         self._connect = connect
         self._routes = routes
@@ -99,24 +112,29 @@ class StreamWriter:
         self._on_settled = on_settled
         self._heartbeat_interval_ns = heartbeat_interval_ns
         self._heartbeat_at_ns = clock.monotonic_ns()
+        self._release = release
+        self._confirmer = confirmer
+        self._to_confirm: list[tuple[ConfirmedLevel, Callable[[str], None]]] = []
         self._buffers: PriorityBuffers | None = None
+        self._outbox: Outbox | None = None
         self._bell = Doorbell()
         self.on_put = self._bell.on_put
+        self.on_wait = self._bell.on_wait
         self._closing = threading.Event()
         self._abort = threading.Event()
         self._first_attempt = threading.Event()
         self._ended = False
         self._ending = threading.Lock()
-        self._connection: ServerConnection | None = None
+        self._connection: BusConnection | None = None
         self._answered = False
-        self._previous: tuple[bytes, int] | None = None
+        self._previous: Identity | None = None
         self._in_flight = Batch()
         self._must_recover = False
-        self._flushed_at: dict[Lane, int] = {}
         self._thread = threading.Thread(target=self._run, name="nt-enhanced-writer", daemon=True)
         self.counts: Counter[str] = Counter()
         self.last_error = ""
         self.crash = ""
+        self.last_rejection = ""
         self.login_refused: LoginRefusedError | None = None
         self.retrying_since_ns = 0
 
@@ -131,8 +149,12 @@ class StreamWriter:
 
     @property
     def in_flight(self) -> int:
-        """Return the number of messages sent and not yet confirmed."""
-        return len(self._in_flight)
+        """Return the number of messages that were taken from their lanes and are not confirmed."""
+        # Not what the two batches hold: between them a message is in neither for a moment. What
+        # is settled first, so that it is never less than there are.
+        lanes = () if self._buffers is None else self._buffers.lanes
+        settled = sum(lane.settled for lane in lanes)
+        return max(0, sum(lane.taken for lane in lanes) - settled)
 
     @property
     def bytes_sent(self) -> int:
@@ -154,6 +176,7 @@ class StreamWriter:
     def start(self, buffers: PriorityBuffers) -> None:
         """Start the thread; it connects and serves `buffers` from now on."""
         self._buffers = buffers
+        self._outbox = Outbox(buffers, self._routes, self._settings)
         self._thread.start()
 
     def wait_first_attempt(self, timeout_s: float) -> bool:
@@ -217,6 +240,7 @@ class StreamWriter:
             self._drop_connection()
             self._first_attempt.set()
             self._abandon_batch()
+            self._tell_unconfirmed("the client was closed")
             # Say so first and abandon second: whoever puts later, sweeps.
             self._ended = True
             self.sweep(buffers)
@@ -231,27 +255,30 @@ class StreamWriter:
             self._recover(connection)
         self.counts["connects"] += 1
         self.login_refused = None
-        self._previous = (connection.run_id, connection.client_id or 0)
         self._answered = True
         self._first_attempt.set()
 
     @property
     def _pending(self) -> bool:
-        buffers = self._buffers
-        return bool(self._in_flight) or bool(buffers is not None and len(buffers))
+        outbox = self._outbox
+        return bool(self._in_flight) or bool(outbox is not None and not outbox.is_empty)
 
     def _serve(self, buffers: PriorityBuffers) -> bool:
         """Send one batch or wait for one; return False when closing and nothing is left."""
         self._beat(buffers)
+        outbox = self._outbox
+        assert outbox is not None  # noqa: S101 (set by start)
+        outbox.is_closing = self._closing.is_set()
         if not self._in_flight:
-            self._take_batch(buffers)
+            self._release()
+            self._in_flight = outbox.take(self._clock.monotonic_ns())
         if self._in_flight:
-            self._deliver(self._in_flight)
+            self._deliver(self._in_flight, outbox)
             self._on_settled()
             return True
         if self._closing.is_set():
             return False
-        self._wait(buffers)
+        self._wait(buffers, outbox)
         return True
 
     def _beat(self, buffers: PriorityBuffers) -> None:
@@ -263,127 +290,161 @@ class StreamWriter:
         now = datetime.fromtimestamp(self._clock.time_ns() / _NS, tz=UTC)
         buffers.publish(HEARTBEAT_TOPIC, now.isoformat().encode())
 
-    def _take_batch(self, buffers: PriorityBuffers) -> None:
-        """Take what is due from the lanes; it is in flight from now on."""
-        now_ns = self._clock.monotonic_ns()
-        due = [len(lane) if self._is_due(lane, now_ns) else 0 for lane in buffers.lanes]
-        if not any(due):
-            return
-        self._routes.forget_if_full()
-        batch = self._in_flight = Batch()
-        bytes_left = self._settings.batch_bytes
-        shares = plan_batch(due, self._settings.batch_messages)
-        for lane, waiting, share in zip(buffers.lanes, due, shares, strict=True):
-            if share == 0:
-                continue
-            # At least one, however large those of the lanes before it: else it would starve.
-            taken = lane.take(share, max(bytes_left, 1))
-            if len(taken) == waiting:
-                # Only a lane that was emptied begins a new interval.
-                self._flushed_at[lane] = now_ns
-            for topic, payload, receipt in taken:
-                batch.add(self._routes.route(topic), payload, lane, receipt)
-                bytes_left -= len(payload)
-
-    def _is_due(self, lane: Lane, now_ns: int) -> bool:
-        waiting = len(lane)
-        return waiting > 0 and (
-            lane.is_urgent
-            or waiting >= lane.half_full
-            or self._closing.is_set()
-            or now_ns >= self._flushed_at.get(lane, 0) + lane.flush_interval_ns
-        )
-
-    def _deliver(self, batch: Batch) -> None:
-        """Send the batch in flight and settle the fate of its messages."""
+    def _deliver(self, batch: Batch, outbox: Outbox) -> None:
+        """Send the batch in flight, prepare the next one, and settle the fate of the messages."""
         connection = self._connection
         assert connection is not None  # noqa: S101 (the caller looked)
-        unknown = batch.unknown_streams()
+        # A batch that has its IDs needs no others.
+        unknown = [] if batch.ids else batch.unknown_streams()
         if unknown:
             keys = [stream.key for stream in unknown]
             for stream, last_id in zip(unknown, connection.last_ids(keys), strict=True):
                 stream.last_id = parse_entry_id(last_id)
         now_ms = self._clock.time_ns() // 1_000_000
         batch.number(now_ms)
-        commands, answers = batch.encode()
+        connection.make_ready(batch)
         # From here on, until it is answered, the batch may be in the streams.
         self._must_recover = True
-        received = connection.exchange(commands, answers)
+        fates, error = connection.deliver(batch, partial(self._prepare, outbox, connection, now_ms))
         self._must_recover = False
-        fates = batch.fates(received)
         accepted, again, never = batch.split(fates)
+        if again or never:
+            # Before anybody is told, who will ask why.
+            self.last_error = error
+        if never:
+            self.last_rejection = error
         self._in_flight = again
         accepted.settle(accepted=True)
         never.settle(accepted=False)
-        if not again:
+        if again:
+            outbox.renumber()
+            if batch.is_resent and Fate.BEHIND in fates:
+                self._look(connection)
+        if not self._in_flight:
             self.counts["batches"] += 1
             self.retrying_since_ns = 0
             self._backoff.succeeded()
+        if self._to_confirm:
+            self._confirm(connection)
         trims = self._trim.due(accepted, self._clock.monotonic_ns(), now_ms)
         if trims:
-            connection.exchange(b"".join(trims), len(trims))
+            connection.ask(trims)
         if again or never:
-            self._note_refusals(fates, received)
+            self._note_refusals(fates)
 
-    def _note_refusals(self, fates: list[Fate], answers: list[Any]) -> None:
+    def _prepare(self, outbox: Outbox, connection: BusConnection, now_ms: int) -> None:
+        """Make the batch after the one in flight, while the server works on that."""
+        self._release()
+        try:
+            outbox.prepare(self._clock.monotonic_ns(), now_ms, connection.make_ready)
+        except Exception as error:
+            # A mistake of ours again, and none of the batch in flight.
+            logger.exception("the writer failed; the batch that was made is abandoned")
+            self.crash = f"{type(error).__name__}: {error}"
+            outbox.abandon()
+
+    def confirm_later(self, level: ConfirmedLevel, tell: Callable[[str], None]) -> None:
+        """
+        Ask the server for `level` behind this batch, and call `tell` with what stands against it.
+
+        For receipts, on the writer's thread: `tell` gets an empty string if the level was given.
+        """
+        self._to_confirm.append((level, tell))
+
+    def _confirm(self, connection: BusConnection) -> None:
+        """Wait until the server has given the levels that were asked for in the batch."""
+        confirmer = self._confirmer
+        assert confirmer is not None  # noqa: S101 (who asks for a level has made one)
+        levels = tuple(dict.fromkeys(level for level, _ in self._to_confirm))
+        try:
+            commands = b"".join(confirmer.command(level) for level in levels)
+            answers = connection.confirm(commands, len(levels))
+        except Exception as error:
+            self._tell_unconfirmed(str(error))
+            raise
+        told, self._to_confirm = self._to_confirm, []
+        problems = {
+            level: confirmer.problem_of_any(level, of_each_server)
+            for level, of_each_server in zip(levels, zip(*answers, strict=True), strict=True)
+        }
+        for level, tell in told:
+            tell(problems[level])
+
+    def _tell_unconfirmed(self, reason: str) -> None:
+        told, self._to_confirm = self._to_confirm, []
+        for _, tell in told:
+            tell(reason)
+
+    def _look(self, connection: BusConnection) -> None:
+        """Find out about what was sent twice and refused, because its stream is past its IDs."""
+        batch = self._in_flight
+        verdicts = evidence.verdicts(batch, connection.ask(evidence.queries(batch)))
+        present, never_there, unknown = (
+            batch.select([one is verdict for one in verdicts]) for verdict in Verdict
+        )
+        # Those that never were in their stream get new IDs.
+        self._in_flight = never_there
+        present.settle(accepted=True)
+        self._tell_unconfirmed(_MADE_ANEW)
+        unknown.settle(accepted=None)
+        self.counts["found_after_reconnect"] += len(present)
+
+    def _note_refusals(self, fates: list[Fate]) -> None:
         refused = Counter(fates)
-        self.last_error = first_error(answers)
-        self.counts["renumbered"] += len(self._in_flight)
-        self.counts["second_writer"] += refused[Fate.BEHIND]
+        if not self._in_flight.ids:
+            self.counts["renumbered"] += len(self._in_flight)
+        # What was found or given up was not taken by anybody else.
+        self.counts["second_writer"] += min(refused[Fate.BEHIND], len(self._in_flight))
+        if not self._in_flight:
+            return
         if refused[Fate.LATER] or refused[Fate.BEHIND]:
             self.retrying_since_ns = self.retrying_since_ns or self._clock.monotonic_ns()
             self._on_settled()
+            if self.last_error.startswith(DEMOTED_CODES):
+                # The master is another server now: a new connection finds it.
+                raise ServerUnreachableError(self.last_error)
             self._pause(self._backoff.failed())
 
-    def _recover(self, connection: ServerConnection) -> None:
+    def _recover(self, connection: BusConnection) -> None:
         """Settle the batch that was in flight when the last connection broke."""
-        if self._previous is not None:
-            run_id, client_id = self._previous
-            # A server that was restarted numbers its clients anew: killing by the old number
-            # would hit somebody else. And if it was restarted, the old connection is gone.
-            same_server = connection.run_id == run_id
-            surely_gone = run_id and not same_server
-            if same_server and run_id and client_id:
-                surely_gone = connection.kill_client(client_id)
-            if not surely_gone:
-                self._pause(_WAIT_OUT_S)
+        if self._previous is not None and not connection.end_previous(self._previous):
+            self._pause(_WAIT_OUT_S)
         queries = self._in_flight.recovery_queries()
-        answers = connection.exchange(b"".join(query for _, query in queries), len(queries))
+        answers = connection.ask(queries)
         found = {
             key: found_entries(answer) for (key, _), answer in zip(queries, answers, strict=True)
         }
         present, missing = self._in_flight.without(found)
         self._in_flight = missing
         self._must_recover = False
+        if not missing:
+            self.retrying_since_ns = 0
         present.settle(accepted=True)
+        # What was written on the old connection cannot be asked about on the new one.
+        self._tell_unconfirmed(_MADE_ANEW)
         self.counts["found_after_reconnect"] += len(present)
         self.counts["resent"] += len(missing)
         self._on_settled()
 
-    def _wait(self, buffers: PriorityBuffers) -> None:
+    def _wait(self, buffers: PriorityBuffers, outbox: Outbox) -> None:
         """Sleep until a lane is due, a put wakes the writer, or the connection needs a look."""
         # First hang up the bell and then look, as `Doorbell` asks for.
-        sleeps_ns = min(
-            (lane.flush_interval_ns for lane in buffers.lanes if len(lane)), default=IDLE
-        )
-        sleeps_ns = max(1, sleeps_ns)
+        released_ns = self._release()
+        sleeps_ns = max(1, min(outbox.shortest_interval_ns(), released_ns))
         self._bell.hang_up(sleeps_ns)
+        released_ns = self._release()
         now_ns = self._clock.monotonic_ns()
-        waits = [
-            self._flushed_at.get(lane, 0) + lane.flush_interval_ns - now_ns
-            for lane in buffers.lanes
-            if len(lane)
-        ]
+        waits = [outbox.due_in_ns(now_ns)]
         if self._heartbeat_interval_ns is not None:
             waits.append(self._heartbeat_at_ns - now_ns)
         # Never longer than was said: a lane may have been emptied since, by a thread that drops
         # its oldest and is about to append.
-        timeout_ns = min(*waits, sleeps_ns, _IDLE_NS)
-        if any(self._is_due(lane, now_ns) for lane in buffers.lanes) or self._closing.is_set():
+        timeout_ns = min(*waits, released_ns, sleeps_ns, _IDLE_NS)
+        if self._closing.is_set():
             timeout_ns = 0
         woken = timeout_ns <= 0 or self._bell.sleep(timeout_ns / _NS)
         self._bell.take_down()
-        if not woken and not len(buffers):
+        if not woken and not len(buffers) and timeout_ns != released_ns:
             # Nothing to send for a while: find out whether the server is still there.
             assert self._connection is not None  # noqa: S101 (`_run` looked)
             self._connection.ping()
@@ -398,17 +459,26 @@ class StreamWriter:
             self.login_refused = error
         self._drop_connection()
         self._first_attempt.set()
+        self._on_settled()
 
     def _abandon_batch(self) -> None:
         batch, self._in_flight = self._in_flight, Batch()
+        if self._must_recover or batch.is_resent:
+            batch.settle(accepted=None)
+        else:
+            batch.abandon()
         self._must_recover = False
-        batch.abandon()
-        for lane in self._buffers.lanes if self._buffers else ():
+        self.retrying_since_ns = 0
+        if self._outbox is not None:
+            self._outbox.abandon()
+        for lane in () if self._buffers is None else self._buffers.lanes:
             lane.write_off()
 
     def _drop_connection(self) -> None:
-        self._answered = False
         connection, self._connection = self._connection, None
+        if connection is not None and self._answered:
+            self._previous = connection.identity
+        self._answered = False
         if connection is not None:
             self.counts["bytes_sent"] += connection.bytes_sent
             connection.close()

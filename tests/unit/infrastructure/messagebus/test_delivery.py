@@ -7,45 +7,15 @@ from hypothesis import strategies as st
 
 from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
-from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.delivery import fate_of_error
 from nautilus_enhanced.infrastructure.messagebus.delivery import first_error
 from nautilus_enhanced.infrastructure.messagebus.delivery import found_entries
-from nautilus_enhanced.infrastructure.messagebus.delivery import plan_batch
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
-
-
-QUEUES = st.lists(st.integers(0, 400), min_size=4, max_size=4)
-LIMITS = st.integers(4, 300)
-
-
-@given(queued=QUEUES, limit=st.integers(1, 300))
-def test_a_batch_is_within_its_limit_and_leaves_no_room_unused(queued, limit):
-    shares = plan_batch(queued, limit)
-    assert len(shares) == len(queued)
-    assert all(0 <= share <= waiting for share, waiting in zip(shares, queued, strict=True))
-    assert sum(shares) == min(limit, sum(queued))
-
-
-@given(queued=QUEUES, limit=LIMITS)
-def test_no_waiting_lane_is_left_out(queued, limit):
-    shares = plan_batch(queued, limit)
-    for share, waiting in zip(shares, queued, strict=True):
-        assert share >= min(waiting, max(1, limit // 16))
-
-
-@given(queued=QUEUES, limit=LIMITS)
-def test_a_lane_gets_more_than_its_minimum_only_when_more_urgent_ones_have_all(queued, limit):
-    shares = plan_batch(queued, limit)
-    minimum = max(1, limit // 16)
-    for index, share in enumerate(shares):
-        if share > minimum:
-            assert shares[:index] == queued[:index]
 
 
 def make_batch(topics=("a", "b", "a"), routes=None, ids=True):
@@ -55,10 +25,44 @@ def make_batch(topics=("a", "b", "a"), routes=None, ids=True):
     for number, topic in enumerate(topics):
         route = routes.route(topic)
         route.stream.last_id = route.stream.last_id or (0, 0)
-        batch.add(route, b"%d" % number, lane, None)
+        batch.add(lane, [(topic, b"%d" % number, None)], [route])
     if ids:
         batch.number(1_000)
     return batch
+
+
+@given(
+    messages=st.lists(
+        st.tuples(st.text(st.characters(), max_size=8), st.binary(max_size=3_000)), min_size=1
+    ),
+    start=st.tuples(st.integers(0, 2**63), st.integers(0, 2**63)),
+)
+def test_a_batch_is_read_back_with_ids_and_fields_in_order(messages, start):
+    routes = RouteTable(StreamNaming(trader_id="T-1"), "MsgPack")
+    batch = Batch()
+    for topic, payload in messages:
+        routes.route(topic).stream.last_id = start
+        batch.add(
+            Lane(MessagePriority.LOW, LaneSettings()),
+            [(topic, payload, None)],
+            [routes.route(topic)],
+        )
+    batch.number(1_000)
+    encoded, answers = batch.encode()
+    reader = hiredis.Reader()
+    reader.feed(encoded)
+    commands = [reader.gets() for _ in range(answers)]
+    assert reader.gets() is False
+    if len(messages) > 1:
+        assert (commands.pop(0), commands.pop()) == ([b"MULTI"], [b"EXEC"])
+    raw_topics = [topic.encode("utf-8", "backslashreplace") for topic, _ in messages]
+    assert commands == [
+        [
+            b"XADD", b"trader-T-1:stream:" + topic, b"%d-%d" % entry_id,
+            b"topic", topic, b"payload", payload, b"type", b"", b"encoding", b"MsgPack",
+        ]
+        for topic, (_, payload), entry_id in zip(raw_topics, messages, batch.ids, strict=True)
+    ]  # fmt: skip
 
 
 def error(text):
@@ -111,6 +115,21 @@ def test_the_answer_to_a_single_message_tells_its_fate(answer, fate):
 def test_not_now_is_not_never(code):
     assert fate_of_error(f"{code} some words") is Fate.LATER
     assert fate_of_error(f"ERR {code}") is Fate.NEVER
+
+
+@pytest.mark.parametrize(
+    ("words", "fate"),
+    [
+        # Redis 6, Redis 7 and Valkey, Valkey in scripts; and what is about no key.
+        ("this user has no permissions to access one of the keys used as arguments", Fate.NEVER),
+        ("No permissions to access a key", Fate.NEVER),
+        ("User a has no permissions to access the 'trader-T:stream:x' key", Fate.NEVER),
+        ("User a key has no permissions to run the 'xadd' command", Fate.LATER),
+        ("No permissions to access database", Fate.LATER),
+    ],
+)
+def test_a_key_that_may_not_be_written_is_refused_for_good(words, fate):
+    assert fate_of_error(f"NOPERM {words}") is fate
 
 
 TOPICS = st.lists(st.sampled_from("abc"), min_size=1, max_size=12)
@@ -193,7 +212,7 @@ def test_unknown_streams_are_found_even_when_one_key_has_two():
         RouteTable(StreamNaming(trader_id="T"), "J"),
     )
     batch = make_batch(("a",), routes=one, ids=False)
-    batch.add(two.route("a"), b"", batch.lanes[0], None)
+    batch.add(batch.lanes[0], [("a", b"", None)], [two.route("a")])
     one.route("a").stream.last_id = None
     assert len(batch.unknown_streams()) == 2
 
@@ -204,8 +223,7 @@ def test_settling_counts_and_tells():
     route = RouteTable(StreamNaming(trader_id="T"), "Json").route("a")
     for action in ("accepted", "rejected", "abandoned"):
         batch = Batch()
-        batch.add(route, b"", lane, told.append)
-        batch.add(route, b"", lane, None)
+        batch.add(lane, [("a", b"", told.append), ("a", b"", None)], [route, route])
         if action == "abandoned":
             batch.abandon()
         else:
@@ -218,15 +236,3 @@ def test_the_first_error_is_found_inside_a_transaction_too():
     assert first_error([OK, Q, [b"1-0", WRONGTYPE]]).startswith("WRONGTYPE")
     assert first_error([OK, OOM, ABORT]).startswith("OOM")
     assert first_error([b"1-0"]) == ""
-
-
-def test_each_stream_is_trimmed_at_most_once_an_interval():
-    trim = TrimSettings(max_age_ms=60_000, interval_ns=100)
-    batch = make_batch()
-    assert trim.due(batch, 1, 100_000) == []
-    assert trim.due(batch, 100, 100_000) == []
-    commands = trim.due(batch, 101, 100_000)
-    assert len(commands) == 2
-    assert b"MINID\r\n$1\r\n~\r\n$5\r\n40000" in commands[0]
-    assert trim.due(batch, 102, 100_000) == []
-    assert TrimSettings().due(batch, 10**12, 100_000) == []

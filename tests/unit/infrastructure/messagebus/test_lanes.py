@@ -14,15 +14,16 @@ from hypothesis.stateful import invariant
 from hypothesis.stateful import precondition
 from hypothesis.stateful import rule
 
-from nautilus_enhanced.infrastructure.messagebus.lanes import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
+from nautilus_enhanced.infrastructure.messagebus.lanes import MAX_PROBE_STRIDE
 from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-from nautilus_enhanced.infrastructure.messagebus.lanes import PriorityBuffers
-from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
 from nautilus_enhanced.infrastructure.messagebus.patterns import DEFAULT_TOPIC_PRIORITIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.tally import Tally
 
 
 MAX_MESSAGES = 5
@@ -157,6 +158,86 @@ def test_the_high_water_mark_is_reported_until_the_lane_falls_below_the_low_one(
     for reached in (True, True, True, False):
         lane.take(1, 1)
         assert lane.statistics().high_water_reached is reached
+
+
+def test_each_rise_to_the_high_water_mark_is_counted_though_nobody_looks():
+    lane = make_lane(max_messages=10, high_water=0.8, low_water=0.5)
+    for _ in range(3):
+        for _ in range(8):
+            lane.put("topic", b"")
+        lane.take(1, 1)  # still above the low one
+        lane.put("topic", b"")
+        lane.take(100, 1_000)
+    assert lane.statistics().high_water_count == 3
+    assert not lane.statistics().high_water_reached
+
+
+def test_bytes_reach_the_high_water_mark_too():
+    lane = make_lane(max_bytes=1_024)
+    lane.put("topic", b"x" * 900)
+    assert lane.utilization == 900 / 1_024
+    assert lane.statistics().high_water_count == 1
+
+
+class Latencies:
+    """Records what a lane wants measured."""
+
+    def __init__(self):
+        self.weights = []
+
+    def probe(self, weight):
+        self.weights.append(weight)
+        return lambda accepted: None
+
+
+def make_measured_lane():
+    latencies = Latencies()
+    lane = Lane(MessagePriority.NORMAL, LaneSettings(), latency=latencies)
+    return lane, latencies.weights
+
+
+def test_messages_that_come_alone_are_all_measured():
+    lane, weights = make_measured_lane()
+    for _ in range(20):
+        lane.put("topic", b"")
+        lane.take(10, 10)
+    assert weights == [1] * 20
+
+
+@pytest.mark.parametrize("batch", [2, 100, 256, 1_000])
+def test_about_one_message_of_each_batch_is_measured(batch):
+    lane, weights = make_measured_lane()
+    for _ in range(200):
+        for _ in range(batch):
+            lane.put("topic", b"")
+        assert len(lane.take(batch, 1)) == batch
+    assert 100 <= len(weights) <= 300
+    # Each message is stood for once, but those since the last probe.
+    assert sum(weights) <= 200 * batch < sum(weights) + 2 * MAX_PROBE_STRIDE
+
+
+def test_few_messages_of_a_long_backlog_are_measured():
+    lane, weights = make_measured_lane()
+    for _ in range(50_000):
+        lane.put("topic", b"")
+    assert len(weights) < 70
+    # And it is not over with the burst: what comes alone is measured again.
+    while lane.take(256, 256):
+        pass
+    weights.clear()
+    for _ in range(10):
+        lane.put("topic", b"")
+        lane.take(1, 1)
+    assert len(weights) == 10
+
+
+def test_a_receipt_that_somebody_asked_for_is_kept():
+    lane, weights = make_measured_lane()
+    told = []
+    lane.put("topic", b"", told.append)
+    ((_, _, receipt),) = lane.take(1, 1)
+    receipt(True)
+    assert (told, weights) == ([True], [])
 
 
 @pytest.mark.parametrize("size", [600, 0])

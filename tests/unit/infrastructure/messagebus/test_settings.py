@@ -19,10 +19,14 @@ from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus import PublishRule
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus import TopicRule
+from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.urls import service_of
+from nautilus_enhanced.infrastructure.messagebus.urls import split_address
 
 
 LIMITS = [
@@ -35,6 +39,8 @@ LIMITS = [
     (StreamSettings, "batch_messages", 1, 4_096),
     (StreamSettings, "batch_bytes", 1_024, 16 * 1024**2),
     (StreamSettings, "close_timeout_ms", 0, 60_000),
+    (StreamSettings, "ack_replicas", 1, 16),
+    (StreamSettings, "ack_timeout_ms", 1, 60_000),
     (WorkerSettings, "max_workers", 1, 50),
     (ConnectionSettings, "connect_timeout_ms", 10, 60_000),
     (ConnectionSettings, "response_timeout_ms", 10, 600_000),
@@ -58,9 +64,23 @@ def test_each_limit_is_allowed_and_beyond_it_field_value_and_range_are_named(
         assert f"{low:,} to {high:,}" in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ["5", None, True, [], 5.5])
+@pytest.mark.parametrize(("kind", "field", "low", "high"), LIMITS)
+def test_what_is_no_such_number_is_refused_with_a_sentence(kind, field, low, high, value):
+    if isinstance(low, float) and value == 5.5:
+        pytest.skip("a number with a fraction is allowed")
+    with pytest.raises(ConfigurationError) as caught:
+        kind(**{field: value})
+    assert f"was {value!r}" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("make", "field", "value"),
     [
+        (lambda: ConnectionSettings(url=5), "connection.url", "a string"),
+        (lambda: ConnectionSettings(tls_ca_file=b"a"), "connection.tls_ca_file", "a string"),
+        (lambda: LaneSettings(low_water="0.1"), "low_water, high_water", "'0.1'"),
+        (lambda: TopicRule(pattern=5, priority="low"), "priorities.topics.pattern", "was 5"),
         (lambda: WorkerSettings(min_workers=0), "workers.min_workers", "0"),
         (lambda: WorkerSettings(min_workers=51), "workers.min_workers", "51"),
         (lambda: WorkerSettings(min_workers=9, max_workers=8), "workers.max_workers", "9 to 50"),
@@ -89,6 +109,22 @@ def test_each_limit_is_allowed_and_beyond_it_field_value_and_range_are_named(
             "priorities.topics.pattern",
             "1 to 256",
         ),
+        (
+            lambda: PublishRule(pattern="a", publish=False, max_per_second=1.0),
+            "publishing.rules.publish",
+            "True where `max_per_second` is given",
+        ),
+        (
+            lambda: PublishRule(pattern="a", order_flow=True, max_per_second=1.0),
+            "publishing.rules.order_flow",
+            "Order flow is never sampled",
+        ),
+        (
+            lambda: PublishRule(pattern="a", max_per_second=1_001.0),
+            "publishing.rules.max_per_second",
+            "0.001 to 1,000",
+        ),
+        (lambda: PublishRule(pattern=""), "publishing.rules.pattern", "1 to 256"),
         (lambda: DurabilitySettings(high="always"), "durability.high", "'memory'"),
     ],
 )
@@ -123,6 +159,53 @@ def test_urls_that_name_a_server_are_allowed(url):
 def test_urls_that_name_no_server_are_refused(url):
     with pytest.raises(ConfigurationError, match=r"connection\.url"):
         ConnectionSettings(url=url)
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "sentence"),
+    [
+        ("embedded", {"cluster": True}, "`connection.cluster` was True, allowed: nothing where"),
+        ("embedded", {"password_env": "P"}, "password_env"),
+        ("redis://h", {"tls_ca_file": "ca.pem"}, "TLS is asked for by a URL that begins with"),
+        ("redis://h", {"tls_verify": False}, "TLS is asked for by"),
+        ("unix:///s", {"tls_verify": False}, "TLS is asked for by"),
+        ("unix:///s", {"sentinels": ("s:1",)}, "nothing where `url` is a Unix socket"),
+        ("unix:///s", {"cluster": True}, "nothing where `url` is a Unix socket"),
+        ("rediss://h", {"tls_key_file": "key.pem"}, "nothing where there is no `tls_cert_file`"),
+        ("redis://:w@h", {"password_file": "f"}, "nothing where `url` has a password"),
+        ("redis://h?password=w", {"password_env": "P"}, "nothing where `url` has a password"),
+        ("redis://h", {"password_env": "P", "password_file": "f"}, "there is a `password_env`"),
+        ("redis://h:1", {"sentinels": ("s:1",)}, "Its host is the name of the service"),
+        ("redis://h", {"sentinel_login": True}, "there are no `sentinels`"),
+        ("redis://h", {"cluster": True, "sentinels": ("s:1",)}, "where `cluster` is on"),
+        ("redis://h/1", {"cluster": True}, "database 0 where `cluster` is on"),
+        ("redis://h?db=1", {"cluster": True}, "database 0 where `cluster` is on"),
+    ],
+    ids=str,
+)
+def test_settings_that_contradict_the_url_are_refused(url, given, sentence):
+    with pytest.raises(ConfigurationError) as caught:
+        ConnectionSettings(url=url, **given)
+    assert sentence in str(caught.value)
+    # Without a URL of their own they are checked with the one that comes later.
+    with pytest.raises(ConfigurationError):
+        ConnectionSettings(**given).check_with(url)
+
+
+@pytest.mark.parametrize(
+    "sentinel", ["s", "s:0", "s:port", ":1", "redis://s:1", "u:Zq7Xw@s:1", "s:1/0", "s:65536"]
+)
+def test_a_sentinel_is_a_host_with_a_port(sentinel):
+    with pytest.raises(ConfigurationError, match="host:26379") as caught:
+        ConnectionSettings(url="redis://name", sentinels=(sentinel,))
+    assert "Zq7Xw" not in str(caught.value)
+
+
+def test_the_sentinels_of_a_service_may_have_names_and_addresses():
+    sentinels = ("s-1.example:26379", "10.0.0.1:1", "[::1]:26379")
+    assert ConnectionSettings(url="redis://u@My-Service/2", sentinels=sentinels)
+    assert split_address("", "[::1]:26379") == ("::1", 26379)
+    assert service_of("redis://u:w@My-Service_1/2") == "My-Service_1"
 
 
 def all_settings():
@@ -205,3 +288,22 @@ def test_no_password_among_the_options_is_ever_shown(password, name, first, raw)
 )
 def test_all_but_the_password_is_shown(url, shown):
     assert redact_url(url) == shown
+
+
+@pytest.mark.parametrize("pattern", ["events.order.*", "*", "data", "data.quotes SIM", ""])
+def test_an_engine_subscribes_to_data_only(pattern):
+    with pytest.raises(ConfigurationError, match=r"dispatch\.subscriptions"):
+        DispatchSettings(subscriptions=("data.quotes.*", pattern))
+
+
+def test_a_lane_of_order_flow_that_is_given_in_part_is_still_one():
+    given = msgspec.json.decode(b'{"critical": {"max_messages": 7}}', type=BufferSettings)
+    for lane in (given.critical, given.high, UrgentLaneSettings(max_messages=7)):
+        assert (lane.flush_interval_ms, lane.overflow) == (0, "refuse")
+    assert given.critical.max_messages == 7
+
+
+@pytest.mark.parametrize("name", ["critical", "high"])
+def test_a_lane_of_order_flow_does_not_get_the_defaults_of_others_unseen(name):
+    with pytest.raises(ConfigurationError, match=f"buffers.{name}.*UrgentLaneSettings"):
+        BufferSettings(**{name: LaneSettings(max_messages=7)})

@@ -52,6 +52,16 @@ def test_a_lane_that_is_half_full_wakes_the_writer():
     assert rings(bell, lane)
 
 
+def test_a_writer_that_sleeps_longer_than_somebody_can_wait_is_woken():
+    bell = Doorbell()
+    bell.on_wait(0)
+    assert not bell.sleep(0.0001)
+    for wait_ns, woken in [(9, True), (10, False), (11, False)]:
+        bell.hang_up(10)
+        bell.on_wait(wait_ns)
+        assert bell.sleep(0.0001) is woken
+
+
 def test_only_the_first_put_rings():
     bell = Doorbell()
     bell.hang_up(IDLE)

@@ -3,9 +3,16 @@
 import pytest
 
 from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.delivery import TrimSettings
+from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
@@ -60,9 +67,130 @@ def test_the_writer_never_sleeps_longer_than_it_said(interval_ms):
         on_settled=lambda: None,
     )
     bell = writer._bell = RecordingBell()
-    writer._wait(Buffers(BetweenDropAndAppend(interval_ms)))
+    buffers = Buffers(BetweenDropAndAppend(interval_ms))
+    writer._wait(buffers, Outbox(buffers, writer._routes, StreamSettings()))
     # What the bell was told is above the lane's interval or as long as the sleep: so a message
     # that does not ring waits no longer than it may.
     assert bell.said_ns > 0
     assert bell.slept_ns <= bell.said_ns + 1
     assert bell.slept_ns <= max(1, interval_ms * 1_000_000) + 1
+
+
+class Scripted:
+    """A connection that does with a batch what it is told to, one thing after the other."""
+
+    identity = (b"", 0)
+    bytes_sent = 0
+
+    def __init__(self, *deeds):
+        self.deeds = list(deeds)
+        self.stored = {}
+
+    def open(self):
+        pass
+
+    def make_ready(self, batch):
+        batch.encode()
+
+    def deliver(self, batch, meanwhile):
+        deed = self.deeds.pop(0) if self.deeds else "take"
+        meanwhile()
+        if deed == "refuse":
+            return [Fate.LATER] * len(batch), "OOM no memory"
+        rows = zip(batch.routes, batch.ids, batch.payloads, strict=True)
+        for route, entry_id, payload in rows:
+            self.stored.setdefault(route.stream.key, {})[entry_id] = payload
+        if deed == "take and break":
+            raise ServerUnreachableError("broken")
+        return [Fate.ACCEPTED] * len(batch), ""
+
+    def ask(self, queries):
+        found = [self.stored.get(key, {}) for key, _ in queries]
+        return [
+            [[b"%d-%d" % i, [b"topic", b"", b"payload", p]] for i, p in of.items()] for of in found
+        ]
+
+    def last_ids(self, keys):
+        return [b"0-0"] * len(keys)
+
+    def end_previous(self, identity):
+        return True
+
+    def ping(self):
+        pass
+
+    shutdown = close = ping
+
+
+@pytest.fixture
+def start(eventually):
+    made = []
+
+    def make(server, *messages, batch=1):
+        clock = SystemClock()
+        writer = StreamWriter(
+            connect=lambda: server,
+            routes=RouteTable(StreamNaming(trader_id="T"), "Json"),
+            settings=StreamSettings(batch_messages=batch),
+            trim=TrimSettings(),
+            backoff=Backoff(0.001, 0.001),
+            clock=clock,
+            on_settled=lambda: None,
+        )
+        buffers = PriorityBuffers(BufferSettings(), PrioritySettings().policy(), writer.on_put)
+        for message in messages:
+            buffers.publish("events.order.X", message)
+        writer.start(buffers)
+        made.append(writer)
+        lane = buffers.lanes[MessagePriority.HIGH]
+        eventually(lambda: lane.settled == lane.published, 5.0)
+        assert writer.in_flight == 0
+        return writer, lane
+
+    yield make
+    for writer in made:
+        writer.close(1.0)
+        assert not writer.is_alive
+
+
+def test_a_batch_that_cannot_be_made_costs_nothing_of_the_one_in_flight(start):
+    server = Scripted()
+    # The second is made while the first is under way, and cannot be encoded.
+    writer, lane = start(server, b"1", "not bytes", b"3")
+    assert (lane.acknowledged, lane.abandoned, lane.indeterminate) == (2, 1, 0)
+    assert list(server.stored[b"trader-T:stream:events.order.X"].values()) == [b"1", b"3"]
+    assert "bytes" in writer.crash
+
+
+def test_a_refusal_that_ended_with_the_connection_is_not_shown_for_ever(start):
+    writer, lane = start(Scripted("refuse", "take and break"), b"1")
+    assert lane.acknowledged == 1
+    assert writer.counts["found_after_reconnect"] == 1
+    assert writer.retrying_ms == 0
+
+
+def test_what_was_taken_and_has_no_fate_is_written_off_when_the_lanes_are_empty(start):
+    server = Scripted()
+    routes = RouteTable.routes
+    failing = iter([ValueError("a mistake")])
+
+    def fail_once(self, topics):
+        for error in failing:
+            raise error
+        return routes(self, topics)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RouteTable, "routes", fail_once)
+        writer, lane = start(server, b"1")
+    assert lane.abandoned == 1
+    assert "a mistake" in writer.crash
+
+
+def test_what_was_sent_when_the_writer_fails_is_not_counted_as_unsent(start):
+    class Fatal(Scripted):
+        def deliver(self, batch, meanwhile):
+            super().deliver(batch, meanwhile)
+            raise ValueError("a mistake, after it was sent")
+
+    _, lane = start(Fatal(), b"1", b"2")
+    assert (lane.acknowledged, lane.abandoned, lane.indeterminate) == (0, 1, 1)

@@ -1,0 +1,109 @@
+"""
+A reader in a process of its own: notes when it saw each order event.
+
+It waits in XREAD for the next entry, as a consumer does. The last line that it prints is JSON:
+the number of each event in the order in which it came, and when it was seen in nanoseconds of
+``time.perf_counter_ns``, which on Linux is the same clock in all processes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import redis
+from publishing import NAMING
+from publishing import ORDERS
+from publishing import payload
+
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from publishing import Server
+
+
+BLOCK_MS = 1_000
+END = b"end"
+LIMIT_S = 60.0
+
+
+class OrderEventReader:
+    """
+    Start the reader, and tell it when to end.
+
+    Parameters
+    ----------
+    server : Server
+        The server, with no order events in it.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._store = server.store
+        self._child = subprocess.Popen(  # noqa: S603 (this file)
+            [sys.executable, str(Path(__file__)), server.url],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None  # noqa: S101 (a pipe was asked for)
+        self._lines = self._child.stdout
+        self._lines.readline()
+
+    def __enter__(self) -> OrderEventReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._child.kill()
+        self._child.wait()
+        self._lines.close()
+
+    def end(self) -> list[tuple[int, int]]:
+        """
+        Return number and time of all events that came until now.
+
+        An event that differs from what was published has the number -1.
+        """
+        self._store.xadd(NAMING.key(ORDERS), {"payload": END})
+        answer, _ = self._child.communicate(timeout=LIMIT_S)
+        return [(number, seen_ns) for number, seen_ns in json.loads(answer)]
+
+
+def read_until_end(store: redis.Redis) -> list[tuple[int, int]]:
+    """Read order events until the one that says that it is the last."""
+    key, last = NAMING.key(ORDERS), b"0"
+    entries: list[tuple[bytes, int]] = []
+    while True:
+        for _, found in store.xread({key: last}, block=BLOCK_MS, count=1_000) or []:
+            seen_ns = time.perf_counter_ns()
+            for entry_id, fields in found:
+                last, raw = entry_id, fields[b"payload"]
+                if raw == END:
+                    return [(number_of(raw), seen) for raw, seen in entries]
+                entries.append((raw, seen_ns))
+
+
+def number_of(raw: bytes) -> int:
+    """Return the number that `payload` was called with, -1 if it gives something else."""
+    digits = raw[11:20]
+    return int(digits) if digits.isdigit() and payload(int(digits)) == raw else -1
+
+
+def main() -> None:
+    """Read from the server that was named."""
+    store = redis.Redis.from_url(sys.argv[1])
+    store.ping()
+    print("ready", flush=True)
+    print(json.dumps(read_until_end(store)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""
+What one call of `publish` costs the thread that publishes.
+
+::
+
+    trading thread: publish(topic, 200 bytes), again and again ──> lanes ──> writer ──> server
+                    └──────────── measured ──────────┘
+    a function that does nothing, called the same                      (the ceiling)
+
+Twice: in a tight loop, where a sample is the mean of 100 calls (and the writer wants the
+interpreter while they run), and cold, where a sample is one call after a sleep of 1 ms. The loop
+around the calls and the look at the clock are included, as they are in the ceiling. Topics of
+quotes are taken in turns, each of them used once before; `new topics` are the first calls on each
+of 5,000. An order event wakes the writer each time, a quote only after a rest.
+
+Run: python benchmarks/publish_call_cost.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from harness import Row
+from harness import arguments
+from harness import interleave
+from harness import latency_rows
+from harness import report
+from harness import sized
+from publishing import ORDERS
+from publishing import Publisher
+from publishing import Server
+from publishing import payload
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Sequence
+
+
+CHUNK = 100
+COLD_S = 0.001
+STOCK = ("stock 100", "stock")
+# The default of stock makes a round trip for each message, and all of them are waited for.
+SLOWER = {"stock": 10}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is called: on which topics, in a tight loop or cold, on topics used before or not."""
+
+    name: str
+    topics: tuple[str, ...]
+    is_cold: bool = False
+    is_new: bool = False
+
+
+def quote_topics(count: int) -> tuple[str, ...]:
+    """Return topics of quotes."""
+    return tuple(f"data.quotes.BINANCE.SYMBOL{number}" for number in range(count))
+
+
+CASES = (
+    *(Case("in a loop", quote_topics(count)) for count in (1, 50, 5_000)),
+    Case("in a loop, new topics", quote_topics(5_000), is_new=True),
+    *(Case("cold", quote_topics(count), is_cold=True) for count in (1, 5_000)),
+    Case("cold, order events", (ORDERS,), is_cold=True),
+)
+
+
+def do_nothing(topic: str, payload: bytes) -> None:
+    """Take what `publish` takes."""
+
+
+def time_chunks(
+    publish: Callable[[str, bytes], object], messages: Sequence[tuple[str, bytes]]
+) -> list[float]:
+    """Return microseconds a call, of each 100 calls."""
+    clock = time.perf_counter_ns
+    costs = []
+    for at in range(0, len(messages), CHUNK):
+        chunk = messages[at : at + CHUNK]
+        begin = clock()
+        for topic, raw in chunk:
+            publish(topic, raw)
+        costs.append((clock() - begin) / len(chunk) / 1e3)
+    return costs
+
+
+def time_cold(
+    publish: Callable[[str, bytes], object], messages: Sequence[tuple[str, bytes]]
+) -> list[float]:
+    """Return microseconds of each call, one a millisecond."""
+    clock = time.perf_counter_ns
+    costs = []
+    for topic, raw in messages:
+        time.sleep(COLD_S)
+        begin = clock()
+        publish(topic, raw)
+        costs.append((clock() - begin) / 1e3)
+    return costs
+
+
+def make_messages(topics: Sequence[str], count: int) -> list[tuple[str, bytes]]:
+    """Return messages on the topics in turns."""
+    return [(topic, payload(number)) for number, topic in enumerate(islice(cycle(topics), count))]
+
+
+def run_round(server: Server, kind: str, case: Case, count: int) -> tuple[list[float], bool]:
+    """Return what calls cost in microseconds, and whether all messages arrived in order."""
+    measure = time_cold if case.is_cold else time_chunks
+    topics = case.topics
+    first = 0 if case.is_new else len(topics)
+    messages = make_messages(topics, first + count)
+    if kind == "ceiling":
+        return measure(do_nothing, messages[first:]), True
+    with Publisher(server, kind, len(messages)) as publisher:
+        for topic, raw in messages[:first]:
+            publisher.publish(topic, raw)
+        settled = not first or server.wait_for(1, topics[-1])
+        costs = measure(publisher.publish, messages[first:])
+    # Leaving has sent all of it.
+    streams = {
+        topic: range(at, len(messages), len(topics))
+        for at, topic in enumerate(topics[: len(messages)])
+    }
+    return costs, settled and all(
+        server.is_in_order(numbers, topic) for topic, numbers in streams.items()
+    )
+
+
+def main() -> None:
+    """Run all publishers in turns on all cases and print the figures."""
+    options = arguments(__doc__)
+    loop_calls = sized(options, 100_000, 30_000, 1_000)
+    cold_calls = sized(options, 2_000, 1_000, 50)
+    rows: list[Row] = []
+    with Server() as server:
+        for case in CASES:
+            calls = cold_calls if case.is_cold else loop_calls
+            if case.is_new:
+                calls = min(calls, len(case.topics))
+            slower = {} if case.is_cold or case.is_new else SLOWER
+            kinds = ("enhanced", *STOCK, "ceiling")
+            results = interleave(
+                sized(options, 5, 3, 1),
+                {
+                    kind: partial(run_round, server, kind, case, calls // slower.get(kind, 1))
+                    for kind in kinds
+                },
+            )
+            for stock in STOCK:
+                sides = {"enhanced": "enhanced", "stock": stock, "ceiling": "ceiling"}
+                beside = stock if " " in stock else "stock default"
+                rows += latency_rows(
+                    "publish_call_cost",
+                    f"{case.name}, {len(case.topics):,} topics, {beside}",
+                    {side: [costs for costs, _ in results[kind]] for side, kind in sides.items()},
+                    {"p50": 0.5, "p99": 0.99},
+                    verified=all(ok for kind in ("enhanced", stock) for _, ok in results[kind]),
+                    parameters={"case": case.name, "topics": len(case.topics), "stock": stock},
+                    unit="µs/call",
+                )
+    report(rows, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""
+Messages a second that one publisher gets into one stream, from first call to last entry.
+
+::
+
+    publish(topic, 200 bytes) x N, in a loop ──> lanes ──> writer ──> server ──> N entries there
+    XADD commands made beforehand, 256 at a time ──> socket ──> server          (a ceiling)
+    redis-benchmark -c 1 -P 256 -n N XADD ... ──> server                        (a ceiling)
+
+The second ceiling is there where ``redis-benchmark`` or ``valkey-benchmark`` is installed.
+
+Run: python benchmarks/publish_throughput.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import hiredis
+from harness import Row
+from harness import arguments
+from harness import interleave
+from harness import make_row
+from harness import report
+from harness import sized
+from publishing import NAMING
+from publishing import TOPIC
+from publishing import Publisher
+from publishing import Server
+from publishing import payload
+
+from nautilus_enhanced.infrastructure.messagebus.wire import command
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+PIPELINE = 256
+STOCK = ("stock 100", "stock 10", "stock")
+# The default of stock makes a round trip for each message.
+SLOWER = {"stock": 20}
+# What comes with a server, whichever is installed.
+TOOLS = ("valkey-benchmark", "redis-benchmark")
+TOOL_LIMIT_S = 120.0
+
+
+def run_round(server: Server, kind: str, messages: int) -> tuple[float, bool]:
+    """Return messages a second, and whether all arrived, once and in order."""
+    payloads = [payload(number) for number in range(messages)]
+    with Publisher(server, kind, messages) as publisher:
+        publish = publisher.publish
+        begin = time.perf_counter()
+        for raw in payloads:
+            publish(TOPIC, raw)
+        arrived = server.wait_for(messages)
+        elapsed = time.perf_counter() - begin
+    return messages / elapsed, arrived and server.is_in_order(range(messages))
+
+
+def run_socket(server: Server, messages: int) -> tuple[float, bool]:
+    """Return how many XADD a second a socket gets through that has nothing else to do."""
+    server.store.flushall()
+    key = NAMING.key(TOPIC).encode()
+    fields = (b"topic", TOPIC.encode(), b"payload")
+    rest = (b"type", b"", b"encoding", b"Json")
+    commands = [
+        command(b"XADD", key, b"1-%d" % (number + 1), *fields, payload(number), *rest)
+        for number in range(messages)
+    ]
+    batches = [b"".join(commands[at : at + PIPELINE]) for at in range(0, messages, PIPELINE)]
+    reader = hiredis.Reader()
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        answered = 0
+        begin = time.perf_counter()
+        for number, batch in enumerate(batches, 1):
+            raw.sendall(batch)
+            while answered < min(number * PIPELINE, messages):
+                reader.feed(raw.recv(65_536))
+                while reader.gets() is not False:
+                    answered += 1
+        elapsed = time.perf_counter() - begin
+    return messages / elapsed, server.is_in_order(range(messages))
+
+
+def run_tool(server: Server, tool: str, messages: int) -> tuple[float, bool]:
+    """Return how many of the same XADD a second a benchmark says that it got through."""
+    server.store.flushall()
+    fields = ("topic", TOPIC, "payload", payload(0).decode(), "type", "", "encoding", "Json")
+    size = ("-p", str(server.port), "-c", "1", "-P", str(PIPELINE), "-n", str(messages))
+    done = subprocess.run(  # noqa: S603 (found on PATH, arguments of our own)
+        [tool, *size, "-q", "XADD", NAMING.key(TOPIC), "*", *fields],
+        capture_output=True,
+        text=True,
+        timeout=TOOL_LIMIT_S,
+        check=True,
+    )
+    # Whole pipelines are sent, so there may be a few more.
+    return rate_of_tool(done.stdout), messages <= server.length() < messages + PIPELINE
+
+
+def rate_of_tool(output: str) -> float:
+    """
+    Return the rate at the end of what a benchmark printed.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    rates = re.findall(r"([\d.]+) requests per second", output)
+    if not rates:
+        raise ValueError(f"no rate in {output[-500:]!r}")
+    return float(rates[-1])
+
+
+def ceilings(server: Server, messages: int) -> dict[str, Callable[[], tuple[float, bool]]]:
+    """Return what is to be had of the best that could be reached."""
+    found = {"bare socket": partial(run_socket, server, messages)}
+    tool = next(filter(None, map(shutil.which, TOOLS)), None)
+    if tool is not None:
+        found["redis-benchmark"] = partial(run_tool, server, tool, messages)
+    return found
+
+
+def main() -> None:
+    """Run all publishers in turns and print the figures."""
+    options = arguments(__doc__)
+    messages = sized(options, 200_000, 50_000, 2_000)
+    with Server() as server:
+        best = ceilings(server, messages)
+        publishers = {
+            kind: partial(run_round, server, kind, messages // SLOWER.get(kind, 1))
+            for kind in ("enhanced", *STOCK)
+        }
+        results = interleave(sized(options, 7, 3, 1), publishers | best)
+    rates = {kind: [rate for rate, _ in rounds] for kind, rounds in results.items()}
+    rows: list[Row] = [
+        make_row(
+            "publish_throughput",
+            f"one stream, 200 bytes, {kind if ' ' in kind else 'stock default'}, {ceiling}",
+            "msg/s",
+            "higher",
+            rates["enhanced"],
+            rates[kind],
+            statistics.median(rates[ceiling]),
+            verified=all(ok for name in ("enhanced", kind, ceiling) for _, ok in results[name]),
+            parameters={"stock": kind, "ceiling": ceiling},
+        )
+        for ceiling in best
+        for kind in STOCK
+    ]
+    report(rows, options)
+
+
+if __name__ == "__main__":
+    main()
