@@ -124,9 +124,12 @@ def latency_rows(
     *,
     verified: bool,
     parameters: Mapping[str, Value] | None = None,
+    unit: str = "ms",
 ) -> list[Row]:
     """
-    Return a row for each percentile of the samples of all rounds together, in milliseconds.
+    Return a row for each percentile of the samples of all rounds together.
+
+    Samples of a side named ``ceiling``, where there is one, give the rows' ceiling.
 
     A percentile of a round with few samples is its maximum, and the median of those is no
     percentile of anything; so all rounds of a side are one sample. A side with too few samples
@@ -136,20 +139,21 @@ def latency_rows(
     rows = []
     for label, share in shares.items():
         enhanced, stock = (percentile(pooled[bus], share) for bus in ("enhanced", "stock"))
+        ceiling = percentile(pooled["ceiling"], share) if "ceiling" in pooled else None
         rows.append(
             Row(
                 name=f"{name} {label}",
                 topology=topology,
-                unit="ms",
+                unit=unit,
                 better="lower",
                 enhanced=enhanced,
                 stock=stock,
-                ceiling=None,
+                ceiling=ceiling,
                 ratio_to_stock=_ratio("lower", enhanced, stock),
-                ratio_to_ceiling=None,
+                ratio_to_ceiling=None if ceiling is None else _ratio("lower", enhanced, ceiling),
                 rounds=len(rounds["enhanced"]),
                 verified=verified,
-                samples={bus: len(waits) for bus, waits in pooled.items()},
+                samples={bus: len(pooled[bus]) for bus in ("enhanced", "stock")},
                 parameters=dict(parameters or {}),
             )
         )
@@ -289,16 +293,17 @@ def report(rows: list[Row], options: argparse.Namespace) -> None:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {platform.machine()}, load {load:.1f}", file=out)
     width = max(len(f"{row.name} ({row.topology})") for row in rows)
-    heading = f"{'':<{width}}  {'enhanced':>12}  {'stock':>12}  {'ratio':>8}"
+    heading = f"{'':<{width}}  {'enhanced':>12}  {'stock':>12}  {'ratio':>8}  {'ceiling':>12}"
     print(heading, file=out)
     for row in rows:
         label = f"{row.name} ({row.topology})"
         checked = "" if row.verified else "  NOT VERIFIED"
         ratio = "" if row.ratio_to_stock is None else f"{row.ratio_to_stock:.2f}x"
+        ceiling = "" if row.ceiling is None else f"{row.ceiling:,.3f}"
         samples = f"  n={row.samples['enhanced']}/{row.samples['stock']}" if row.samples else ""
         print(
             f"{label:<{width}}  {row.enhanced:>12,.3f}  {row.stock:>12,.3f}  "
-            f"{ratio:>8}  {row.unit}{samples}{checked}",
+            f"{ratio:>8}  {ceiling:>12}  {row.unit}{samples}{checked}",
             file=out,
         )
     if options.json == "-":

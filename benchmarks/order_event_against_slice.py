@@ -34,7 +34,7 @@ from order_event_behind_burst import Sample
 from order_event_behind_burst import run_round as run_latency_round
 
 
-SLICES_US = (50, 100, 200, 500, 1_000, 2_000)
+SLICES_US = (50, 100, 250, 500, 1_000, 2_000)
 
 
 async def run_round(

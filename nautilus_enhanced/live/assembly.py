@@ -21,33 +21,37 @@ from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.live.risk_engine import LiveRiskEngine
 
-from nautilus_enhanced.common.features import FALLBACK_REASONS
 from nautilus_enhanced.common.features import KILL_SWITCH
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import Features
-from nautilus_enhanced.common.features import Reason
 from nautilus_enhanced.common.features import decide
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
 from nautilus_enhanced.live.backing import IdleBacking
+from nautilus_enhanced.live.banner import banner
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.engines import EnhancedLiveDataEngine
 from nautilus_enhanced.live.engines import EnhancedLiveExecutionEngine
 from nautilus_enhanced.live.engines import EnhancedLiveRiskEngine
+from nautilus_enhanced.live.intake import ExternalIntake
 from nautilus_enhanced.live.monitor import NodeMonitor
 from nautilus_enhanced.live.verification import engine_problems
+from nautilus_enhanced.patches import PATCHES
 from nautilus_enhanced.patches.kernel import BACKING_NAMES
 from nautilus_enhanced.patches.kernel import BINDINGS_NAME
 from nautilus_enhanced.patches.kernel import BUS_NAME
+from nautilus_enhanced.patches.kernel import SERIALIZER_NAME
 from nautilus_enhanced.patches.kernel import Bindings
 from nautilus_enhanced.patches.kernel import kernel_problems
+from nautilus_enhanced.patches.kernel import kernel_serializer_problems
 from nautilus_enhanced.patches.kernel import run_with_globals
+from nautilus_enhanced.serialization import EnhancedSerializer
+from nautilus_enhanced.serialization import serializer_problems
 
 
 if TYPE_CHECKING:
@@ -78,6 +82,7 @@ def gather_facts(original: Callable[..., Any], config: Any) -> Facts:
                 for engine in (LiveDataEngine, LiveRiskEngine, LiveExecutionEngine)
             }
         ),
+        serializer_problems=kernel_serializer_problems(original) + serializer_problems(),
     )
 
 
@@ -178,7 +183,29 @@ class NodeAssembly:
         if self._dispatcher is not None:
             self._dispatcher.watch_trader(lambda: kernel.trader.is_running)
             connect_flow(kernel, self._dispatcher)
+        self._subscribe_engines()
         self._report()
+
+    def _subscribe_engines(self) -> None:
+        """Lead the data of external streams to the data engine, on the topics asked for."""
+        dispatch, backing, kernel = self._settings.dispatch, self._backing, self._kernel
+        if dispatch is None or not dispatch.subscriptions:
+            return
+        log = Logger("EnhancedMessageBus")
+        if self._dispatcher is None or backing is None:
+            log.warning(
+                f"dispatch.subscriptions={dispatch.subscriptions} have no effect while engines "
+                "or publisher are stock: subscribers get the data and the data engine does not",
+            )
+            return
+        backing.intake = ExternalIntake(
+            dispatch.subscriptions,
+            queue=kernel.data_engine.data_queue,
+            deserialize=kernel.msgbus_serializer.deserialize,
+            mute=backing.mute,
+            report=log.error,
+        )
+        log.info(f"data engine subscribed to {', '.join(dispatch.subscriptions)}", LogColor.BLUE)
 
     # -- what the kernel builds instead ----------------------------------------------------------
 
@@ -193,6 +220,8 @@ class NodeAssembly:
                 "LiveRiskEngine": self._engine_factory(EnhancedLiveRiskEngine),
                 "LiveExecutionEngine": self._engine_factory(EnhancedLiveExecutionEngine),
             }
+        if self._is_active(Feature.SERIALIZER):
+            replacements[SERIALIZER_NAME] = EnhancedSerializer
         if self._is_active(Feature.PUBLISHER):
             module_globals = original.__globals__
             replacements[BUS_NAME] = self._bus_factory(module_globals[BUS_NAME])
@@ -248,6 +277,7 @@ class NodeAssembly:
             ),
             buffers=settings.buffer_settings(),
             priorities=settings.priorities,
+            publishing=settings.publishing,
             streams=settings.streams,
             connection=settings.connection_settings,
             encoding="msgpack" if settings.encoding.lower() == "msgpack" else "json",
@@ -268,15 +298,20 @@ class NodeAssembly:
     def _report(self) -> None:
         """Say once, through the node's logger, what is active and why or why not."""
         log = Logger("EnhancedMessageBus")
-        for state in self._decided.states:
-            if state.active:
-                log.info(f"{state}", LogColor.BLUE)
-            elif state.reason in FALLBACK_REASONS or state.reason is Reason.KILL_SWITCH:
-                log.warning(f"{state}: the stock bus is used for it")
+        backing, kernel = self._backing, self._kernel
+        lines = banner(
+            self._decided,
+            self._settings,
+            {patch.module: patch.state.value for patch in PATCHES},
+            None if backing is None else backing.client.url,
+        )
+        for line in lines:
+            if line.is_warning:
+                log.warning(line.text)
             else:
-                log.info(f"{state}")
-        backing = self._backing
-        kernel = self._kernel
+                log.info(line.text, LogColor.BLUE)
+        if backing is not None and not backing.client.is_verified:
+            log.warning("the server's certificate is not verified: use that only in tests")
         if (backing is not None or self._dispatcher is not None) and not kernel.loop.is_closed():
             self._monitor = NodeMonitor(
                 loop=kernel.loop,
@@ -287,8 +322,6 @@ class NodeAssembly:
                 interval_s=self._settings.monitoring.health_interval_secs,
             )
             self._monitor.start()
-        if backing is not None:
-            log.info(f"publishing to {redact_url(backing.client.url)}", LogColor.BLUE)
 
     def _say_that_nothing_is_read(self) -> None:
         Logger("EnhancedMessageBus").warning(

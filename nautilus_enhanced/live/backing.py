@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.live.intake import ExternalIntake
 
 
 class IdleBacking:
@@ -70,6 +73,8 @@ class EnhancedMessageBusBacking:
         self._on_close = on_close
         self._reader: Any = None
         self._closed = False
+        self._muted: str | None = None
+        self.intake: ExternalIntake | None = None
         # The bus calls `publish` for every message: a bound method saves it a call.
         self._offer = client.offer
 
@@ -78,7 +83,8 @@ class EnhancedMessageBusBacking:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Buffer a serialized message; never blocks, never raises, counts what it refuses."""
-        self._offer(topic, payload)
+        if topic != self._muted:
+            self._offer(topic, payload)
 
     def is_closed(self) -> bool:
         """Return whether `close` was called; an outage does not close."""
@@ -94,10 +100,22 @@ class EnhancedMessageBusBacking:
         self.client.stop()
         self._on_close(self.client.statistics())
 
-    async def stream(self, callback: Callable[[Any], None]) -> None:
-        """Hand each message of the external streams to `callback`, until cancelled."""
+    def stream(self, callback: Callable[[Any], None]) -> Awaitable[None]:
+        """
+        Hand each message of the external streams to `callback`, until cancelled.
+
+        It is the reader's own future, as on the stock bus: a node that ends cancels it and gives
+        a task no more time to notice.
+        """
         self._reader = self._make_reader()
-        await self._reader.stream(callback)
+        if self.intake is not None:
+            callback = partial(self.intake.take, callback)
+        reading: Awaitable[None] = self._reader.stream(callback)
+        return reading
+
+    def mute(self, topic: str | None) -> None:
+        """Keep messages on a topic inside of the node, until called with None."""
+        self._muted = topic
 
     def statistics(self) -> ClientStatistics:
         """Return the publisher's figures."""

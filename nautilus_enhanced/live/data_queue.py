@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class SlotRoute:
-    """The way of conflated quotes: beside the queue's usual one, open and closed with it."""
+class SideRoute:
+    """A way beside the queue's usual one, open and closed with it."""
 
     __slots__ = ("_usual", "handle", "lane")
 
@@ -73,7 +73,7 @@ class DataQueue(EngineQueue):
             self._routes[DispatchLane.LOW] = self._demoted
         self._conflator: QuoteConflator | None = None
         self._conflate_above = settings.conflate_above
-        self._slots = SlotRoute(self._route, self._handle_slot)
+        self._slots = SideRoute(self._route, self._handle_slot)
         if settings.conflate_quotes and may_conflate is not None:
             self._conflator = QuoteConflator(
                 self._post_slot, may_conflate, self._dispatcher.clock_ns
@@ -164,6 +164,25 @@ class DataQueue(EngineQueue):
     def _handle_demoted(self, message: Any) -> None:
         self._handled += 1
         self._demoted.handled += 1
+        self.handle(message)
+
+    def side_routes(self, handle: Callable[[Any], None]) -> dict[DispatchLane, SideRoute]:
+        """Return a way beside each of the queue's own, for messages that `handle` is to have."""
+        return {lane: SideRoute(route, handle) for lane, route in self._routes.items()}
+
+    def lane_of(self, message: Any) -> DispatchLane:
+        """Return the lane that the rules give to a message."""
+        return DispatchLane.DATA if self._lane_of is None else self._lane_of(message)
+
+    def enqueue_by(self, route: SideRoute, message: Any) -> None:
+        """Queue a message that goes a way of its own, as `enqueue` does; counted as any other."""
+        if self._has_room():
+            self._posted.add(1)
+            self._dispatcher.post(route, message)
+
+    def handle_one(self, message: Any) -> None:
+        """Handle a message that went a way of its own."""
+        self._handled += 1
         self.handle(message)
 
     def _handle_slot(self, slot: Slot) -> None:

@@ -102,6 +102,12 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         self._res_queue = self._res_enqueuer = res
         self._data_queue = self._data_enqueuer = data
 
+    @property
+    def data_queue(self) -> DataQueue:
+        """Return the queue of market data."""
+        queue: DataQueue = self._data_queue
+        return queue
+
     def may_conflate(self, instrument_id: InstrumentId) -> bool:
         """Return whether only strategies and the portfolio get the quotes of an instrument."""
         topic = f"data.quotes.{instrument_id.venue}.{instrument_id.symbol.topic()}"

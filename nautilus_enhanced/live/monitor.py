@@ -70,8 +70,8 @@ class NodeMonitor:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Look from now on."""
-        self._timer = self._loop.call_later(self._interval_s, self._look)
+        """Look from now on: at once, so that a server that is down is told at the start."""
+        self._look_in(0.0)
 
     def stop(self) -> None:
         """Look no more; calling it twice is harmless."""
@@ -97,4 +97,7 @@ class NodeMonitor:
         if self._last.findings and not report.findings:
             self._log.info("healthy again")
         self._last = report
-        self.start()
+        self._look_in(self._interval_s)
+
+    def _look_in(self, delay_s: float) -> None:
+        self._timer = self._loop.call_later(delay_s, self._look)

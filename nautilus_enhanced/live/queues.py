@@ -16,8 +16,8 @@ from typing import Any
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
-from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.tally import Tally
 from nautilus_enhanced.live.labels import priority_of_type
 from nautilus_enhanced.live.scheduling import DispatchLane
 from nautilus_enhanced.live.statistics import QueueStatistics

@@ -16,7 +16,7 @@ from typing import Any
 from typing import Final
 from typing import Protocol
 
-from nautilus_enhanced.infrastructure.messagebus.lanes import Tally
+from nautilus_enhanced.infrastructure.messagebus.tally import Tally
 
 
 if TYPE_CHECKING:
@@ -89,9 +89,17 @@ class _NoBulk:
 
 NO_BULK: Final = _NoBulk()
 
+# Plain numbers: those of an enumeration cost several times as much where every quote meets them.
+_STARTUP, _ORDER_FLOW, _DATA, _LOW = map(int, DispatchLane)
+
 # A lane that waits is served out of turn as soon as it is owed this many nanoseconds, so that
 # what it gets comes in pieces worth the switch.
 OWED_NS: Final = 25_000
+
+# What a message has led to goes on in the next slice before anything else, up to this many
+# messages: so that a bar comes before the orders of its tick however slow the tick's handlers
+# are, and a chain without end holds nothing up.
+MAX_FOLLOW_UPS: Final = 16
 
 # What is left of a slice after order flow, at most.
 AFTER_ORDER_FLOW_NS: Final = 50_000
@@ -118,6 +126,8 @@ class DispatchCore:
     __slots__ = (
         "_clock_ns",
         "_enveloped",
+        "_follow_ups",
+        "_followed_lane",
         "_held",
         "_lanes",
         "_min_share",
@@ -127,7 +137,9 @@ class DispatchCore:
         "bulk",
         "bulk_depth_max",
         "bulk_target",
+        "longest_slice_ns",
         "served",
+        "slices",
     )
 
     def __init__(self, clock_ns: Callable[[], int], min_share: float) -> None:
@@ -140,10 +152,15 @@ class DispatchCore:
         # Envelopes posted and opened: what is left of the lanes' lengths is bulk.
         self._enveloped = Tally()
         self._opened = 0
+        # Messages of a lane that a slice left, and that go before everything else.
+        self._follow_ups = 0
+        self._followed_lane = _DATA
         self.bulk_depth_max = 0
         self.bulk: BulkRoute = NO_BULK
         self.bulk_target = self._lanes[DispatchLane.DATA]
         self.served = [0] * len(DispatchLane)
+        self.slices = 0
+        self.longest_slice_ns = 0
 
     # -- any thread ------------------------------------------------------------------------------
 
@@ -189,6 +206,7 @@ class DispatchCore:
         """
         if self.in_startup:
             return
+        self._follow_ups = 0
         startup = self._lanes[DispatchLane.STARTUP]
         left: list[Any] = []
         self._take_all(DispatchLane.STARTUP, left)
@@ -231,19 +249,24 @@ class DispatchCore:
         """
         if len(self.bulk_target) > self.bulk_depth_max:
             self.bulk_depth_max = max(self.bulk_depth_max, self.bulk_depth)
-        begin_ns = self._clock_ns()
+        self.slices += 1
+        clock_ns = self._clock_ns
+        slice_began_ns = begin_ns = clock_ns()
         end_ns = begin_ns + slice_ns
         while True:
-            index = self._next_lane()
+            goes_on = self._follow_ups and self._lanes[self._followed_lane]
+            index = self._followed_lane if goes_on else self._next_lane()
             if index is None:
                 return False
             try:
                 self._run(index, end_ns, begin_ns)
             finally:
-                now_ns = self._clock_ns()
+                now_ns = clock_ns()
                 self._account(index, now_ns - begin_ns)
                 begin_ns = now_ns
-            if index == DispatchLane.ORDER_FLOW:
+                if now_ns - slice_began_ns > self.longest_slice_ns and not self.in_startup:
+                    self.longest_slice_ns = now_ns - slice_began_ns
+            if index == _ORDER_FLOW:
                 # A command has led to a task of a client: the event loop gets its turn for it
                 # soon. Not at once, or steady order flow would leave data its owed share only.
                 end_ns = min(end_ns, now_ns + AFTER_ORDER_FLOW_NS)
@@ -256,8 +279,8 @@ class DispatchCore:
         popleft, clock_ns = lane.popleft, self._clock_ns
         # What may take over between two messages: nothing for the first lanes.
         _, order_flow, data, _ = self._lanes
-        urgent: Sized = order_flow if index > DispatchLane.ORDER_FLOW else ()
-        less_urgent: Sized = data if index > DispatchLane.DATA else ()
+        urgent: Sized = order_flow if index > _ORDER_FLOW else ()
+        less_urgent: Sized = data if index > _DATA else ()
         credit_ns = self._owed_ns[index]
         if credit_ns >= OWED_NS:
             # Out of turn: others go on when the credit is used up, not when they have something.
@@ -265,12 +288,15 @@ class DispatchCore:
             end_ns = min(end_ns, now_ns + int(credit_ns))
         bulk = self.bulk
         handle = bulk.handle
-        count = enveloped = follow_ups = 0
+        count = enveloped = 0
+        follow_ups = self._follow_ups if index == self._followed_lane else 0
+        self._follow_ups = 0
+        is_rest = follow_ups > 0
         try:
             while lane:
                 entry = popleft()
                 is_last = not lane
-                if entry.__class__ is Envelope:
+                if type(entry) is Envelope:
                     enveloped += 1
                     count += 1
                     if not self._open(entry, held):
@@ -283,17 +309,21 @@ class DispatchCore:
                 else:
                     held.append(entry)
                     continue
-                if urgent or less_urgent:
+                if follow_ups:
+                    follow_ups -= 1
+                if (urgent or less_urgent) and not follow_ups:
                     # What a message leads to at once, such as the bar that a tick completes,
                     # comes before the orders it leads to, as long as nothing else waits.
-                    if follow_ups > 1:
-                        follow_ups -= 1
-                    elif is_last and lane:
-                        follow_ups = len(lane)
-                    else:
+                    if is_rest or not (is_last and lane):
                         return
+                    follow_ups = len(lane)
                 if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
+                    if is_last and not follow_ups and not is_rest:
+                        follow_ups = len(lane)
+                    self._follow_ups = min(follow_ups, MAX_FOLLOW_UPS)
+                    self._followed_lane = index
                     return
+                is_rest = is_rest and follow_ups > 0
         finally:
             self.served[index] += count
             bulk.handled += count - enveloped
@@ -318,30 +348,38 @@ class DispatchCore:
                 into.append(queue.popleft())
 
     def _next_lane(self) -> int | None:
-        lanes = self._lanes
-        for owed in (DispatchLane.LOW, DispatchLane.DATA):
-            if self._owed_ns[owed] >= OWED_NS and lanes[owed]:
-                return owed
-        for index, lane in enumerate(lanes):
-            if lane:
-                return index
-        return None
+        startup, order_flow, data, low = self._lanes
+        owed_ns = self._owed_ns
+        if low and owed_ns[_LOW] >= OWED_NS:
+            return _LOW
+        if data and owed_ns[_DATA] >= OWED_NS:
+            return _DATA
+        if startup:
+            return _STARTUP
+        if order_flow:
+            return _ORDER_FLOW
+        if data:
+            return _DATA
+        return _LOW if low else None
 
     def _account(self, served: int, spent_ns: int) -> None:
         """Note what serving one lane cost the lanes that wait, and what it got of its share."""
-        owed = self._owed_ns
-        credit = owed[served]
-        if credit >= OWED_NS:
+        owed_ns = self._owed_ns
+        _, _, data, low = self._lanes
+        credit_ns = owed_ns[served]
+        if not (data or low or credit_ns or owed_ns[_DATA] or owed_ns[_LOW]):
+            return
+        if credit_ns >= OWED_NS:
             # It was served out of turn: what its handler took beyond its credit is a debt.
-            owed[served] = credit - spent_ns
-        elif credit > 0.0:
-            owed[served] = max(0.0, credit - spent_ns)
-        for index in range(DispatchLane.DATA, len(owed)):
-            if index == served and 0.0 <= credit < OWED_NS:
+            owed_ns[served] = credit_ns - spent_ns
+        elif credit_ns > 0.0:
+            owed_ns[served] = max(0.0, credit_ns - spent_ns)
+        for index, lane in ((_DATA, data), (_LOW, low)):
+            if index == served and 0.0 <= credit_ns < OWED_NS:
                 # In its turn it does not wait.
                 continue
-            owed[index] += spent_ns * self._min_share
-            if owed[index] > 0.0 and not self._lanes[index]:
+            owed_ns[index] += spent_ns * self._min_share
+            if owed_ns[index] > 0.0 and not lane:
                 # Who does not wait saves nothing up, but a debt stays until time has paid it:
                 # else a lane with one slow message at a time would take all there is.
-                owed[index] = 0.0
+                owed_ns[index] = 0.0

@@ -11,7 +11,7 @@ import time
 import pytest
 import uvloop
 
-from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane

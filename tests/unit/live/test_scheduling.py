@@ -10,6 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from nautilus_enhanced.live.scheduling import AFTER_ORDER_FLOW_NS
+from nautilus_enhanced.live.scheduling import MAX_FOLLOW_UPS
 from nautilus_enhanced.live.scheduling import OWED_NS
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
@@ -541,6 +542,37 @@ def test_behind_a_backlog_the_order_of_a_tick_comes_before_its_bar():
     assert world.messages == ["tick", "order", "next tick", "bar"]
 
 
+@pytest.mark.parametrize("bars", [1, 3])
+def test_the_bars_of_a_tick_come_before_its_order_also_when_its_handlers_outlast_a_slice(bars):
+    world = World()
+    world.cost_ns = lambda _message: 2 * SLICE_NS
+
+    def lead() -> None:
+        world.core.post(world.commands, "order")
+        for number in range(bars):
+            world.core.post(world.instruments, f"bar {number}")
+
+    world.reactions["tick"] = lead
+    world.core.post(world.data, "tick")
+    assert world.core.serve(SLICE_NS)
+    # Between two slices the event loop had its turn.
+    world.core.post(world.events, "event")
+    world.drain()
+    assert world.messages == ["tick", *(f"bar {n}" for n in range(bars)), "order", "event"]
+
+
+def test_what_a_slice_left_goes_first_up_to_a_bound():
+    world = World()
+    world.cost_ns = lambda message: 2 * SLICE_NS if message == "tick" else US
+    world.reactions["tick"] = lambda: [world.core.post(world.data, n) for n in range(100)]
+    world.core.post(world.data, "tick")
+    assert world.core.serve(SLICE_NS)
+    world.core.post(world.events, "event")
+    world.drain()
+    assert world.messages.index("event") == 1 + MAX_FOLLOW_UPS
+    assert len(world.messages) == 102
+
+
 def test_what_a_message_leads_to_does_not_hold_up_order_flow_beyond_the_slice():
     world = World()
 
@@ -555,7 +587,8 @@ def test_what_a_message_leads_to_does_not_hold_up_order_flow_beyond_the_slice():
     world.reactions["tick"] = lead_to_another
     world.core.post(world.data, "tick")
     world.drain()
-    assert world.messages.index("order") == SLICE_NS // (10 * US)
+    # One was left of the slice.
+    assert world.messages.index("order") == SLICE_NS // (10 * US) + 1
     assert len(world.messages) == len(set(world.messages)) == 500
 
 

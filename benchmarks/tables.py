@@ -1,0 +1,251 @@
+"""
+Write the tables of the docs from what the benchmarks found.
+
+A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end -->``; what is between
+the two is replaced. The rows come from ``FOLDER/NAME.json``, as ``--json`` wrote them; a table
+without such a file stays as it is.
+
+Run: make bench ARGS=... and python benchmarks/tables.py FOLDER docs/dispatch.md [PAGE ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+# From here on digits come in groups of three.
+_GROUPED_FROM = 999.5
+
+
+@dataclass(frozen=True)
+class Key:
+    """A column that says what was varied: its heading, the parameter, how it is written."""
+
+    heading: str
+    parameter: str
+    write: Callable[[Any], str] = str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A column of figures: its heading, the row's name, its field, how it is written."""
+
+    heading: str
+    row: str
+    field: str
+    write: Callable[[Any], str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table."""
+
+    keys: tuple[Key, ...]
+    figures: tuple[Figure, ...]
+
+    def render(self, rows: list[dict[str, Any]]) -> str:
+        """Return the table of `rows`, in their order."""
+        groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+        for row in rows:
+            group = tuple(row["parameters"].get(key.parameter) for key in self.keys)
+            groups.setdefault(group, {})[row["name"]] = row
+        headings = [column.heading for column in (*self.keys, *self.figures)]
+        lines = [headings, ["---"] * len(headings)]
+        for group, named in groups.items():
+            cells = [key.write(value) for key, value in zip(self.keys, group, strict=True)]
+            cells += [self._cell(figure, named) for figure in self.figures]
+            lines.append(cells)
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+    @staticmethod
+    def _cell(figure: Figure, named: dict[str, dict[str, Any]]) -> str:
+        row = named.get(figure.row)
+        value = None if row is None else row[figure.field]
+        return "–" if value is None else figure.write(value)
+
+
+def number(value: float) -> str:
+    """Write a number with three significant digits, without an exponent."""
+    return f"{value:.3g}" if abs(value) < _GROUPED_FROM else f"{value:,.0f}"
+
+
+def times(value: float) -> str:
+    """Write a ratio."""
+    return f"{number(value)} ×"
+
+
+def count(value: float) -> str:
+    """Write a whole number."""
+    return f"{value:,.0f}"
+
+
+def microseconds(value: float) -> str:
+    """Write the time that a handler takes."""
+    return f"{value:.0f} µs"
+
+
+def samples(value: dict[str, int]) -> str:
+    """Write how many samples there were on each side."""
+    return f"{value['enhanced']:,} / {value['stock']:,}"
+
+
+def _percentiles(name: str, *labels: str) -> tuple[Figure, ...]:
+    return tuple(Figure(f"ours {label}", f"{name} {label}", "enhanced", number) for label in labels)
+
+
+def _stock(name: str, *labels: str) -> tuple[Figure, ...]:
+    return tuple(Figure(f"stock {label}", f"{name} {label}", "stock", number) for label in labels)
+
+
+_BURST = "order_event_behind_burst"
+_TRIP = "order_round_trip_behind_burst"
+_LOW = "order_event_at_low_load"
+_SLICE = "order_event_against_slice"
+_QUEUE, _ENGINE = "engine_queueing_overhead", "engine_throughput"
+_THROUGHPUT, _FLOOD = "publish_throughput", "publish_latency_under_flood"
+_CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
+_AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
+_HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
+
+TABLES = {
+    _BURST: Table(
+        (Key("quotes", "backlog", count), _HANDLER, _LOOP),
+        (
+            *_percentiles(_BURST, "p50", "p99", "p99 undisturbed"),
+            *_stock(_BURST, "p50", "p99"),
+            Figure("sooner (p50)", f"{_BURST} p50", "ratio_to_stock", times),
+            Figure("n", f"{_BURST} p50", "samples", samples),
+        ),
+    ),
+    _TRIP: Table(
+        (_HANDLER, _LOOP),
+        (
+            *_percentiles(_TRIP, "p50", "p99", "p99 undisturbed"),
+            *_stock(_TRIP, "p50", "p99"),
+            Figure("sooner (p50)", f"{_TRIP} p50", "ratio_to_stock", times),
+            Figure("n", f"{_TRIP} p50", "samples", samples),
+        ),
+    ),
+    _LOW: Table(
+        (_HANDLER, _LOOP),
+        (
+            Figure("ours p50", f"{_LOW} p50", "enhanced", number),
+            Figure("stock p50", f"{_LOW} p50", "stock", number),
+            Figure("ratio", f"{_LOW} p50", "ratio_to_stock", times),
+            Figure("ours p99", f"{_LOW} p99", "enhanced", number),
+            Figure("stock p99", f"{_LOW} p99", "stock", number),
+            Figure("ratio", f"{_LOW} p99", "ratio_to_stock", times),
+            Figure("n", f"{_LOW} p50", "samples", samples),
+        ),
+    ),
+    _QUEUE: Table(
+        (Key("quotes at a time", "burst", count), _LOOP),
+        (
+            Figure("ours µs/quote", _QUEUE, "enhanced", number),
+            Figure("stock", _QUEUE, "stock", number),
+            Figure("ratio", _QUEUE, "ratio_to_stock", times),
+            Figure("ours quotes/s", _ENGINE, "enhanced", count),
+            Figure("stock", _ENGINE, "stock", count),
+            Figure("ratio", _ENGINE, "ratio_to_stock", times),
+            Figure("ceiling", _ENGINE, "ceiling", count),
+        ),
+    ),
+    _SLICE: Table(
+        (Key("slice_us", "slice_us", count), _LOOP),
+        (
+            *_percentiles(_SLICE, "p50", "p99", "p99 undisturbed"),
+            Figure("stock p50", f"{_SLICE} p50", "stock", number),
+            Figure("ours quotes/s", f"{_SLICE} throughput", "enhanced", count),
+            Figure("stock", f"{_SLICE} throughput", "stock", count),
+            Figure("n", f"{_SLICE} p50", "samples", samples),
+        ),
+    ),
+    _THROUGHPUT: Table(
+        (_AGAINST,),
+        (
+            Figure("ours msg/s", _THROUGHPUT, "enhanced", count),
+            Figure("stock", _THROUGHPUT, "stock", count),
+            Figure("ratio", _THROUGHPUT, "ratio_to_stock", times),
+            Figure("bare socket", _THROUGHPUT, "ceiling", count),
+            Figure("of it", _THROUGHPUT, "ratio_to_ceiling", times),
+        ),
+    ),
+    _FLOOD: Table(
+        (
+            Key("quotes/s", "quotes_per_s", count),
+            Key("thread busy", "busy", lambda share: f"{share:.0%}"),
+            _AGAINST,
+        ),
+        (
+            *_percentiles(_FLOOD, "p50", "p99"),
+            *_stock(_FLOOD, "p50", "p99"),
+            Figure("sooner (p99)", f"{_FLOOD} p99", "ratio_to_stock", times),
+            Figure("stock arrived %", f"{_FLOOD} arrived", "stock", number),
+        ),
+    ),
+    _CALL: Table(
+        (Key("call", "case"), Key("topics", "topics", count), _AGAINST),
+        (
+            *_percentiles(_CALL, "p50", "p99"),
+            *_stock(_CALL, "p50", "p99"),
+            Figure("empty call p50", f"{_CALL} p50", "ceiling", number),
+        ),
+    ),
+    _INTERFERENCE: Table(
+        (Key("the thread", "thread"), _AGAINST),
+        (
+            *_percentiles(_INTERFERENCE, "p50", "p99", "p99.9"),
+            *_stock(_INTERFERENCE, "p50", "p99", "p99.9"),
+            Figure("nothing p99.9", f"{_INTERFERENCE} p99.9", "ceiling", number),
+            Figure("our excess", f"{_INTERFERENCE} p99.9 excess", "enhanced", number),
+            Figure("stock's", f"{_INTERFERENCE} p99.9 excess", "stock", number),
+        ),
+    ),
+}
+
+_PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
+
+
+def fill(page: str, folder: Path) -> str:
+    """
+    Return a page with its tables written anew.
+
+    Raises
+    ------
+    KeyError
+        If the page asks for a table that is not known.
+    """
+
+    def table_of(place: re.Match[str]) -> str:
+        table, file = TABLES[place[2]], folder / f"{place[2]}.json"
+        if not file.exists():
+            return place[0]
+        return f"{place[1]}\n{table.render(json.loads(file.read_text()))}\n{place[3]}"
+
+    return _PLACE.sub(table_of, page)
+
+
+def main() -> None:
+    """Write the tables of the pages named on the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where the benchmarks' JSON files are")
+    parser.add_argument("pages", type=Path, nargs="+", help="the pages to write")
+    options = parser.parse_args()
+    for page in options.pages:
+        page.write_text(fill(page.read_text(), options.folder))
+
+
+if __name__ == "__main__":
+    main()
