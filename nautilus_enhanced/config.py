@@ -18,18 +18,21 @@ from nautilus_trader.common.config import MessageBusConfig
 from nautilus_trader.common.config import msgspec_decoding_hook
 from nautilus_trader.common.config import resolve_path
 
-from nautilus_enhanced.infrastructure.messagebus.connection import database_url
+from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.publishing import check_publishing
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings import check_range
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.urls import database_url
 from nautilus_enhanced.patches import install
 
 
@@ -53,8 +56,9 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         stock engines.
     ingress : {'stock'}, default 'stock'
         Who reads `external_streams`.
-    serializer : {'stock'}, default 'stock'
-        Who serializes what is published.
+    serializer : {'enhanced', 'stock'}, default 'enhanced'
+        Who serializes what is published, and what the cache writes to its database. The bytes
+        are the same.
     fallback : {'stock', 'raise'}, default 'stock'
         What happens when a feature cannot work with what is installed: run it on the stock
         bus, or refuse to start. A server that is down is no reason for either.
@@ -62,6 +66,8 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         Settings of the four lanes.
     priorities : PrioritySettings
         Settings of the priorities outside of the node.
+    publishing : PublishingSettings
+        What the publisher keeps back, and what it sends only a sample of.
     durability : DurabilitySettings
         Settings of what outlives the process.
     streams : StreamSettings
@@ -83,10 +89,11 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
     publisher: bool = True
     dispatch: DispatchSettings | None = DispatchSettings()
     ingress: Literal["stock"] = "stock"
-    serializer: Literal["stock"] = "stock"
+    serializer: Literal["enhanced", "stock"] = "enhanced"
     fallback: Literal["stock", "raise"] = "stock"
     buffers: BufferSettings | None = None
     priorities: PrioritySettings = PrioritySettings()
+    publishing: PublishingSettings = PublishingSettings()
     durability: DurabilitySettings = DurabilitySettings()
     streams: StreamSettings = StreamSettings()
     workers: WorkerSettings = WorkerSettings()
@@ -100,7 +107,11 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
             )
         for name, allowed in _CHOICES.items():
             # The constructor does not check types, the JSON decoder does.
-            if getattr(self, name) not in allowed:
+            value = getattr(self, name)
+            if name == "encoding" and isinstance(value, str):
+                # The kernel does not mind the case.
+                value = value.lower()
+            if value not in allowed:
                 raise ConfigurationError(
                     f"message_bus.{name}",
                     getattr(self, name),
@@ -113,8 +124,21 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                     getattr(self, name),
                     f"a {kind.__name__}" if isinstance(kind, type) else "settings or None",
                 )
+        self._check_subscriptions()
+        if self.publishing.rules:
+            check_publishing(self.publishing, self.priorities.policy())
+        if self.autotrim_mins is not None:
+            check_range("message_bus.autotrim_mins", self.autotrim_mins, 0, 2**32 - 1, " minutes")
+        if self.heartbeat_interval_secs is not None:
+            check_range(
+                "message_bus.heartbeat_interval_secs",
+                self.heartbeat_interval_secs,
+                1,
+                2**16 - 1,
+                " s",
+            )
         if self.buffers is None and self.buffer_interval_ms is not None:
-            LaneSettings(flush_interval_ms=self.buffer_interval_ms)
+            check_range("message_bus.buffer_interval_ms", self.buffer_interval_ms, 0, 1_000, " ms")
         if self.database is not None and self.connection_url(default=None) is not None:
             raise ConfigurationError(
                 "message_bus.database, message_bus.connection.url",
@@ -122,14 +146,54 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 "one of the two, since each names the server",
                 "Remove `database`, or leave `connection.url` out",
             )
+        if self.publisher:
+            self._check_server()
         install()
 
+    def _check_subscriptions(self) -> None:
+        subscriptions = () if self.dispatch is None else self.dispatch.subscriptions
+        if subscriptions and not (self.external_streams and self.publisher):
+            raise ConfigurationError(
+                "message_bus.dispatch.subscriptions",
+                subscriptions,
+                "subscriptions on a node that reads `external_streams`, with `publisher` True",
+                "Name the streams that bring the data, or leave the subscriptions out",
+            )
+
+    def _check_server(self) -> None:
+        """
+        Refuse a server that does not go with the settings, or with the external streams.
+
+        Raises
+        ------
+        ConfigurationError
+            If it does not.
+        """
+        settings, url = self.connection_settings, self.connection_url()
+        if not url:
+            return
+        settings.check_with(url)
+        readable = settings.is_plain and (url == EMBEDDED or database_of(url) is not None)
+        if self.external_streams and not readable:
+            raise ConfigurationError(
+                "message_bus.external_streams",
+                self.external_streams,
+                "nothing with this `connection`",
+                "External streams are read by the stock reader, which knows redis:// and "
+                "rediss:// with host, port and login, and no Unix socket, database number, "
+                "sentinels, cluster, TLS files or password from elsewhere",
+            )
+
     def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        # msgspec's own would show the passwords in a traceback printed by rich.
         values = {name: getattr(self, name) for name in self.__struct_fields__}
         if self.database is not None and self.database.password:
             # NautilusTrader 1.221 shows pieces of a password, and a short one as it is.
             values["database"] = msgspec.structs.replace(self.database, password="*****")  # noqa: S106 (a mask)
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in values.items())})"
+        return list(values.items())
 
     @classmethod
     def parse(cls, raw: bytes | str) -> EnhancedMessageBusConfig:
@@ -141,7 +205,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         msgspec.ValidationError
             If a field is unknown or has the wrong type.
         """
-        return msgspec.json.decode(raw, type=cls, dec_hook=_decode)
+        return msgspec.json.decode(raw, type=cls, dec_hook=decoding_hook)
 
     # -- what it says ----------------------------------------------------------------------------
 
@@ -183,11 +247,13 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         Return the stock configuration that comes closest.
 
         The server's URL becomes a ``DatabaseConfig`` where that can express it. An embedded
-        server, a Unix socket or a database number it cannot: `database` is None then.
+        server, a Unix socket, a database number, sentinels, a cluster, TLS files or a password
+        from elsewhere it cannot: `database` is None then.
         """
         fields = {name: getattr(self, name) for name in MessageBusConfig.__struct_fields__}
         if fields["database"] is None:
-            fields["database"] = database_of(self.connection_settings.url)
+            settings = self.connection_settings
+            fields["database"] = database_of(settings.url) if settings.is_plain else None
         return MessageBusConfig(**fields)
 
     # -- presets ---------------------------------------------------------------------------------
@@ -202,9 +268,9 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         ConfigurationError
             If there is no preset of that name.
         """
-        fields = _PRESETS.get(name)
+        fields = PRESETS.get(name)
         if fields is None:
-            raise ConfigurationError("preset", name, ", ".join(map(repr, _PRESETS)))
+            raise ConfigurationError("preset", name, ", ".join(map(repr, PRESETS)))
         return cls(**{**fields, **overrides})
 
     @classmethod
@@ -228,7 +294,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "publisher": (True, False),
     "ingress": ("stock",),
-    "serializer": ("stock",),
+    "serializer": ("enhanced", "stock"),
     "fallback": ("stock", "raise"),
     "encoding": ("json", "msgpack"),
 }
@@ -236,18 +302,19 @@ _KINDS: dict[str, Any] = {
     "dispatch": DispatchSettings | None,
     "buffers": BufferSettings | None,
     "priorities": PrioritySettings,
+    "publishing": PublishingSettings,
     "durability": DurabilitySettings,
     "streams": StreamSettings,
     "workers": WorkerSettings,
     "connection": ConnectionSettings | None,
     "monitoring": MonitoringSettings,
 }
-_PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, Any]] = {
     "development": {"connection": ConnectionSettings(url=EMBEDDED)},
     "production": {"fallback": "raise", "streams": StreamSettings(close_timeout_ms=15_000)},
     "high_frequency": {
         "fallback": "raise",
-        "dispatch": DispatchSettings(slice_us=200),
+        "dispatch": DispatchSettings(slice_us=100),
         "buffers": BufferSettings(
             normal=LaneSettings(flush_interval_ms=1, max_messages=1_000_000, max_bytes=512 * 2**20),
         ),
@@ -255,9 +322,26 @@ _PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def _decode(kind: type, value: Any) -> Any:
-    """Read a type by its path, which stock writes and does not read, and all else as stock."""
-    return resolve_path(value) if kind is type else msgspec_decoding_hook(kind, value)
+def decoding_hook(kind: type, value: Any) -> Any:
+    """
+    Read a type by its path, which stock writes and does not read, and all else as stock.
+
+    Raises
+    ------
+    ConfigurationError
+        If a path leads to no type.
+    """
+    if kind is not type or isinstance(value, type):
+        return value if isinstance(value, kind) else msgspec_decoding_hook(kind, value)
+    try:
+        found = resolve_path(value)
+    except (AttributeError, ImportError, ValueError):
+        found = value
+    if not isinstance(found, type):
+        raise ConfigurationError(
+            "types_filter", value, "paths of types such as 'nautilus_trader.model.data:QuoteTick'"
+        )
+    return found
 
 
 def database_of(url: str | None) -> DatabaseConfig | None:
@@ -266,6 +350,9 @@ def database_of(url: str | None) -> DatabaseConfig | None:
         return None
     parts = urlsplit(url)
     if parts.scheme not in ("redis", "rediss") or parts.path.strip("/") not in ("", "0"):
+        return None
+    if parts.query:
+        # An option of redis-py's, such as another database or a file.
         return None
     return DatabaseConfig(
         host=parts.hostname,

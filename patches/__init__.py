@@ -2,24 +2,42 @@
 One reversible patch for each patched module of NautilusTrader.
 
 There is one: the kernel's. It is put in place when the first enhanced configuration is made,
-and does nothing to a kernel with a stock configuration.
+and does nothing to a kernel with a stock configuration. A fork of NautilusTrader can have it in
+its source instead: its kernel then imports `kernel_hook` from here.
 """
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING
 from typing import Any
 
 from nautilus_enhanced.patches.kernel import KernelPatch
 from nautilus_enhanced.patches.patch import Patch
+from nautilus_enhanced.patches.patch import PatchState
 
 
-__all__ = ["PATCHES", "KernelPatch", "Patch", "install", "uninstall"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+__all__ = [
+    "PATCHES",
+    "KernelPatch",
+    "Patch",
+    "PatchState",
+    "install",
+    "kernel_hook",
+    "uninstall",
+]
 
 
 def _is_ours(config: Any) -> bool:
-    from nautilus_enhanced.config import EnhancedMessageBusConfig  # noqa: PLC0415 (it imports us)
-
-    return isinstance(getattr(config, "message_bus", None), EnhancedMessageBusConfig)
+    # Where nobody has imported our configuration there is none of it: stock stays without us.
+    ours = sys.modules.get("nautilus_enhanced.config")
+    if ours is None:
+        return False
+    return isinstance(getattr(config, "message_bus", None), ours.EnhancedMessageBusConfig)
 
 
 def _build(*args: Any, **kwargs: Any) -> None:
@@ -28,7 +46,13 @@ def _build(*args: Any, **kwargs: Any) -> None:
     build_kernel(*args, **kwargs)
 
 
-PATCHES: tuple[Patch, ...] = (KernelPatch(_is_ours, _build),)
+_KERNEL = KernelPatch(_is_ours, _build)
+PATCHES: tuple[Patch, ...] = (_KERNEL,)
+
+
+def kernel_hook(init: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap the kernel's constructor where a fork's source says so (`nt-enhanced patches`)."""
+    return _KERNEL.hook_source(init)
 
 
 def install() -> None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
 from nautilus_enhanced.patches.patch import MethodWrap
+from nautilus_enhanced.patches.patch import PatchState
+from nautilus_enhanced.patches.patch import verification_error
 
 
 if TYPE_CHECKING:
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 ENGINE_NAMES: Final = ("LiveDataEngine", "LiveRiskEngine", "LiveExecutionEngine")
 BUS_NAME: Final = "MessageBus"
+SERIALIZER_NAME: Final = "MsgSpecSerializer"
 BINDINGS_NAME: Final = "nautilus_pyo3"
 BACKING_NAMES: Final = ("RedisMessageBusBacking", "RedisMessageBusDatabase")
 PARAMETERS: Final = ("self", "name", "config", "loop", "loop_sig_callback")
+# On a constructor that was hooked in the source of a fork.
+SOURCE_HOOK: Final = "__nt_enhanced_source_hook__"
 
 
 def kernel_problems(init: Any) -> tuple[str, ...]:
@@ -45,14 +49,29 @@ def kernel_problems(init: Any) -> tuple[str, ...]:
     parameters = code.co_varnames[: code.co_argcount]
     if parameters != PARAMETERS:
         problems.append(f"NautilusKernel.__init__ takes {parameters}, expected {PARAMETERS}")
-    problems.extend(
-        f"NautilusKernel.__init__ does not use {name}"
-        for name in (*ENGINE_NAMES, BUS_NAME, BINDINGS_NAME)
-        if name not in code.co_names
-    )
+    problems.extend(_unused(code, (*ENGINE_NAMES, BUS_NAME, BINDINGS_NAME)))
     if not any(name in code.co_names for name in BACKING_NAMES):
         problems.append(f"NautilusKernel.__init__ builds none of {BACKING_NAMES}")
     return tuple(problems)
+
+
+def kernel_serializer_problems(init: Any) -> tuple[str, ...]:
+    """
+    Return why the kernel's constructor cannot be given another serializer, as sentences.
+
+    By itself, since the rest of the bus does without.
+
+    Parameters
+    ----------
+    init : Callable
+        The original ``NautilusKernel.__init__``.
+    """
+    return _unused(getattr(init, "__code__", None), (SERIALIZER_NAME,))
+
+
+def _unused(code: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    unused = [name for name in names if name not in getattr(code, "co_names", ())]
+    return (f"NautilusKernel.__init__ does not use {', '.join(unused)}",) if unused else ()
 
 
 class Bindings:
@@ -133,16 +152,35 @@ class KernelPatch:
         from nautilus_trader.system.kernel import NautilusKernel  # noqa: PLC0415 (on demand)
 
         kernel: Any = NautilusKernel
-        original: Callable[..., Any] = kernel.__init__
+        init: Any = kernel.__init__
+        original: Callable[..., Any] = init.__wrapped__ if hasattr(init, SOURCE_HOOK) else init
         return original
+
+    @property
+    def state(self) -> PatchState:
+        """Return whether the change is in place, and who made it."""
+        if self._wrap is not None:
+            return PatchState.RUN_TIME
+        from nautilus_trader.system.kernel import NautilusKernel  # noqa: PLC0415 (on demand)
+
+        kernel: Any = NautilusKernel
+        return PatchState.SOURCE if hasattr(kernel.__init__, SOURCE_HOOK) else PatchState.ABSENT
 
     def is_applied(self) -> bool:
         """Return whether the change is in place."""
-        return self._wrap is not None
+        return self.state is not PatchState.ABSENT
+
+    def hook_source(self, init: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap the constructor of a fork whose source asks for it; `apply` then stands back."""
+        wrapper = self._make_wrapper(init)
+        setattr(wrapper, SOURCE_HOOK, True)
+        return wrapper
 
     def apply(self) -> None:
         """
         Put the change in place; doing it twice is harmless.
+
+        Does nothing where the source has the hook already, as in a fork that was patched.
 
         Raises
         ------
@@ -155,9 +193,10 @@ class KernelPatch:
             try:
                 from nautilus_trader.system.kernel import NautilusKernel  # noqa: PLC0415 (on demand)
             except ImportError as error:
-                raise PatchVerificationError(
-                    f"{self.module} has no NautilusKernel: {error}"
-                ) from error
+                raise verification_error(f"{self.module} has no NautilusKernel: {error}") from error
+            kernel: Any = NautilusKernel
+            if hasattr(kernel.__init__, SOURCE_HOOK):
+                return
             wrap = MethodWrap(NautilusKernel, "__init__", self._make_wrapper)
             wrap.apply()
             self._wrap = wrap
@@ -165,6 +204,8 @@ class KernelPatch:
     def revert(self) -> None:
         """
         Put the original back; doing it twice is harmless.
+
+        A hook in the source stays: `nt-enhanced patches revert` takes it away.
 
         Raises
         ------
@@ -175,7 +216,7 @@ class KernelPatch:
             if self._wrap is None:
                 return
             if not self._wrap.revert():
-                raise PatchVerificationError(
+                raise verification_error(
                     "NautilusKernel.__init__ was wrapped again by somebody else: "
                     "take that away first",
                 )

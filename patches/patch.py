@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -9,6 +10,23 @@ from typing import Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
+
+
+class PatchState(StrEnum):
+    """Name where a patch is in place."""
+
+    ABSENT = "not applied"
+    RUN_TIME = "applied at run time"
+    SOURCE = "in the source of this NautilusTrader"
+
+
+def verification_error(sentence: str) -> PatchVerificationError:
+    """Return the error; its module is imported late, since a fork's kernel imports this one."""
+    from nautilus_enhanced.infrastructure.messagebus import errors  # noqa: PLC0415 (see above)
+
+    return errors.PatchVerificationError(sentence)
 
 
 class Patch(Protocol):
@@ -28,6 +46,14 @@ class Patch(Protocol):
 
     def problems(self) -> tuple[str, ...]:
         """Return what is not as the patch expects, as sentences; empty if it fits."""
+
+    @property
+    def original(self) -> Callable[..., Any]:
+        """Return what is changed as it is without the change."""
+
+    @property
+    def state(self) -> PatchState:
+        """Return whether the change is in place, and who made it."""
 
     def is_applied(self) -> bool:
         """Return whether the change is in place."""

@@ -18,9 +18,21 @@ EXIT_INTERRUPTED: Final = 130
 
 # Name of a command, its module and its one-line help: a command is imported when it is run.
 COMMANDS: Final = {
+    "config": (
+        "nautilus_enhanced.cli.config.command",
+        "Check a node's JSON file, bring it to the enhanced bus, and back.",
+    ),
     "demo": (
         "nautilus_enhanced.cli.demo.command",
         "Watch a live node trade over the enhanced bus, on this machine alone.",
+    ),
+    "patches": (
+        "nautilus_enhanced.cli.patches",
+        "Put the kernel's hook into the source of a NautilusTrader fork.",
+    ),
+    "support-bundle": (
+        "nautilus_enhanced.cli.support_bundle",
+        "Collect what is needed to help, in one file without secrets.",
     ),
 }
 

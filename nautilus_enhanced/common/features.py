@@ -136,8 +136,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Whether the kernel is one of a backtest.
     has_embedded_server : bool
         Whether the extra ``embedded`` is installed.
-    kernel_problems, engine_problems : tuple[str, ...]
-        What verification found in the kernel and in the live engines.
+    kernel_problems, engine_problems, serializer_problems : tuple[str, ...]
+        What verification found in the kernel, in the live engines, and in what the enhanced
+        serializer writes.
     """
 
     nautilus_trader: str
@@ -147,6 +148,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     has_embedded_server: bool
     kernel_problems: tuple[str, ...]
     engine_problems: tuple[str, ...]
+    serializer_problems: tuple[str, ...]
 
 
 def decide(config: EnhancedMessageBusConfig, facts: Facts) -> Features:
@@ -162,7 +164,7 @@ def decide(config: EnhancedMessageBusConfig, facts: Facts) -> Features:
         _decide_dispatch(config, facts),
         _decide_publisher(config, facts),
         _not_yet(Feature.INGRESS),
-        _not_yet(Feature.SERIALIZER),
+        _decide_serializer(config, facts),
     )
     if config.fallback == "raise":
         for state in states:
@@ -196,7 +198,7 @@ def _decide_dispatch(config: EnhancedMessageBusConfig, facts: Facts) -> FeatureS
     feature = Feature.DISPATCH
     if config.dispatch is None:
         return _off(feature, Reason.SWITCHED_OFF, remedy="set `dispatch=DispatchSettings()`")
-    return _decide_host(feature, facts, facts.kernel_problems + facts.engine_problems) or _on(
+    return _decide_host(feature, facts, facts.kernel_problems or facts.engine_problems) or _on(
         feature
     )
 
@@ -225,6 +227,15 @@ def _decide_publisher(config: EnhancedMessageBusConfig, facts: Facts) -> Feature
     return _on(feature)
 
 
+def _decide_serializer(config: EnhancedMessageBusConfig, facts: Facts) -> FeatureState:
+    feature = Feature.SERIALIZER
+    if config.serializer == "stock":
+        return _off(feature, Reason.SWITCHED_OFF, remedy="set `serializer='enhanced'`")
+    return _decide_host(feature, facts, facts.kernel_problems or facts.serializer_problems) or _on(
+        feature
+    )
+
+
 def _decide_host(feature: Feature, facts: Facts, problems: tuple[str, ...]) -> FeatureState | None:
     """Return why the host cannot or shall not carry the feature, or None if it can."""
     if facts.kill_switch:
@@ -243,7 +254,7 @@ def _decide_host(feature: Feature, facts: Facts, problems: tuple[str, ...]) -> F
             feature,
             Reason.PATCH_FAILED,
             detail="; ".join(problems),
-            remedy="report this with your version of nautilus_trader",
+            remedy="report this with the file that `nt-enhanced support-bundle` makes",
         )
     return None
 

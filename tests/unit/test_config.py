@@ -11,6 +11,7 @@ from nautilus_trader.model.data import TradeTick
 
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced.config import database_of
+from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
@@ -19,6 +20,7 @@ from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus import TopicRule
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
@@ -115,7 +117,7 @@ def test_an_unknown_field_is_refused(json):
     [
         ("publisher", "yes"),
         ("ingress", "enhanced"),
-        ("serializer", "enhanced"),
+        ("serializer", "nonsense"),
         ("fallback", "explode"),
         ("encoding", "pickle"),
         ("dispatch", {}),
@@ -199,6 +201,7 @@ def test_a_url_is_all_that_a_connection_needs():
         ("embedded", None),
         ("unix:///run/redis.sock", None),
         ("redis://h/3", None),
+        ("redis://h?db=3", None),
         ("redis://h", DatabaseConfig(host="h")),
         ("redis://h:1/0", DatabaseConfig(host="h", port=1)),
         (
@@ -212,6 +215,48 @@ def test_the_stock_database_of_a_url(url, expected):
     assert database_of(url) == expected
     if expected is not None:
         assert EnhancedMessageBusConfig(connection=url).to_stock().database == expected
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [
+        ConnectionSettings(url="unix:///run/valkey.sock"),
+        ConnectionSettings(url="redis://h/3"),
+        ConnectionSettings(url="redis://h", sentinels=("s:26379",)),
+        ConnectionSettings(url="rediss://h", tls_ca_file="ca.pem"),
+        ConnectionSettings(url="rediss://h", tls_verify=False),
+        ConnectionSettings(url="redis://h", password_file="password"),
+    ],
+    ids=str,
+)
+def test_external_streams_from_where_the_stock_reader_cannot_go_are_refused(connection):
+    assert EnhancedMessageBusConfig(connection=connection).to_stock().database is None
+    with pytest.raises(ConfigurationError, match="External streams are read by the stock reader"):
+        EnhancedMessageBusConfig(connection=connection, external_streams=["a"])
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {},
+        {"connection": "embedded"},
+        {"connection": "rediss://user:word@h:1"},
+        {"database": DatabaseConfig(host="h", ssl=True)},
+    ],
+    ids=str,
+)
+def test_external_streams_from_where_the_stock_reader_goes_are_allowed(server):
+    EnhancedMessageBusConfig(external_streams=["a"], **server)
+
+
+def test_a_connection_must_go_with_the_stock_database_too():
+    database = DatabaseConfig(host="h", password="word")
+    with pytest.raises(ConfigurationError, match="password_env"):
+        EnhancedMessageBusConfig(
+            database=database, connection=ConnectionSettings(password_env="PASSWORD")
+        )
+    with pytest.raises(ConfigurationError, match="tls_verify"):
+        EnhancedMessageBusConfig(database=database, connection=ConnectionSettings(tls_verify=False))
 
 
 @pytest.mark.parametrize(
@@ -231,3 +276,27 @@ def test_a_password_is_never_in_what_is_printed(fields):
     for text in (repr(config), str(config), str(config.connection)):
         assert "hunter2" not in text
         assert "p!w" not in text
+
+
+@pytest.mark.parametrize("fields", [{}, {"external_streams": ["a"], "publisher": False}])
+def test_subscriptions_need_streams_and_the_publisher_that_reads_them(fields):
+    dispatch = DispatchSettings(subscriptions=("data.*",))
+    EnhancedMessageBusConfig(dispatch=dispatch, external_streams=["a"])
+    with pytest.raises(ConfigurationError, match="external_streams"):
+        EnhancedMessageBusConfig(dispatch=dispatch, **fields)
+
+
+@pytest.mark.parametrize(("minutes", "age_ms"), [(None, None), (0, None), (2, 120_000)])
+def test_no_minutes_of_trimming_keep_everything_as_stock_does(minutes, age_ms):
+    client = BufferedMessageBusClient(
+        "redis://localhost", naming=StreamNaming(trader_id="T-1"), autotrim_mins=minutes
+    )
+    assert client._writer._trim.max_age_ms == age_ms
+    with pytest.raises(ConfigurationError, match=r"message_bus\.autotrim_mins"):
+        EnhancedMessageBusConfig(autotrim_mins=-1)
+
+
+def test_a_traceback_of_rich_shows_no_password():
+    config = EnhancedMessageBusConfig(database=DatabaseConfig(host="h", password="hunter2"))
+    assert "hunter2" not in str(config.__rich_repr__())
+    assert "hunter2" not in str(dict(config.__rich_repr__())["database"].__rich_repr__())

@@ -26,6 +26,7 @@ GOOD = Facts(
     has_embedded_server=True,
     kernel_problems=(),
     engine_problems=(),
+    serializer_problems=(),
 )
 URL = "redis://localhost:6379"
 ON = Reason.ACTIVE
@@ -63,7 +64,7 @@ TABLE = {
         Reason.MISSING_EXTRA,
     ),
     "switched off before the version": (
-        {"dispatch": None, "publisher": False},
+        {"dispatch": None, "publisher": False, "serializer": "stock"},
         {"is_supported_version": False},
         Reason.SWITCHED_OFF,
         Reason.SWITCHED_OFF,
@@ -102,6 +103,38 @@ def test_decision_that_must_not_fall_back(case):
     with pytest.raises(error) as caught:
         decide(config, facts)
     assert "fallback" in str(caught.value) or "pip install" in str(caught.value)
+
+
+# Configuration, facts, and the reason for the serializer.
+SERIALIZER = {
+    "default": ({}, {}, ON),
+    "without a publisher": ({"publisher": False, "dispatch": None}, {}, ON),
+    "stock": ({"serializer": "stock"}, {}, Reason.SWITCHED_OFF),
+    "kill switch": ({}, {"kill_switch": True}, Reason.KILL_SWITCH),
+    "backtest": ({}, {"is_backtest": True}, Reason.BACKTEST),
+    "version": ({}, {"is_supported_version": False}, Reason.UNSUPPORTED_VERSION),
+    "kernel": ({}, {"kernel_problems": ("no bus",)}, Reason.PATCH_FAILED),
+    "bytes": ({}, {"serializer_problems": ("Bar differs",)}, Reason.PATCH_FAILED),
+    "engines": ({}, {"engine_problems": ("no queue",)}, ON),
+}
+
+
+@pytest.mark.parametrize("case", SERIALIZER)
+def test_decision_about_the_serializer(case):
+    fields, facts, reason = SERIALIZER[case]
+    decided = decide(EnhancedMessageBusConfig(**fields), msgspec.structs.replace(GOOD, **facts))
+    state = decided[Feature.SERIALIZER]
+    assert state.reason is reason
+    assert state.active == (reason is ON)
+
+
+def test_a_serializer_that_differs_takes_nothing_else_with_it():
+    facts = msgspec.structs.replace(GOOD, serializer_problems=("Bar differs",))
+    decided = decide(EnhancedMessageBusConfig(connection=URL), facts)
+    assert decided.active == (Feature.DISPATCH, Feature.PUBLISHER)
+    assert "Bar differs" in str(decided)
+    with pytest.raises(PatchVerificationError, match="Bar differs"):
+        decide(EnhancedMessageBusConfig(connection=URL, fallback="raise"), facts)
 
 
 def test_every_reason_occurs_in_the_table_or_for_a_part_that_is_not_there():

@@ -17,6 +17,7 @@ from nautilus_enhanced.patches import PATCHES
 from nautilus_enhanced.patches.kernel import Bindings
 from nautilus_enhanced.patches.kernel import KernelPatch
 from nautilus_enhanced.patches.kernel import kernel_problems
+from nautilus_enhanced.patches.kernel import kernel_serializer_problems
 from nautilus_enhanced.patches.kernel import run_with_globals
 
 
@@ -44,6 +45,7 @@ def patch():
 
 def test_the_installed_kernel_and_engines_are_as_expected():
     assert PATCHES[0].problems() == ()
+    assert kernel_serializer_problems(PATCHES[0].original) == ()
     engines = (LiveDataEngine, LiveRiskEngine, LiveExecutionEngine)
     assert engine_problems({engine.__name__: engine for engine in engines}) == ()
 
@@ -54,9 +56,14 @@ def test_a_kernel_that_is_not_as_expected_is_described():
 
     problems = kernel_problems(init)
     assert any("takes ('self', 'name')" in problem for problem in problems)
+    (unused,) = (problem for problem in problems if "does not use" in problem)
     for name in ("LiveDataEngine", "LiveRiskEngine", "LiveExecutionEngine", "MessageBus"):
-        assert any(problem.endswith(f"does not use {name}") for problem in problems)
+        assert name in unused
     assert any("builds none of" in problem for problem in problems)
+    assert kernel_serializer_problems(init) == (
+        "NautilusKernel.__init__ does not use MsgSpecSerializer",
+    )
+    assert kernel_serializer_problems(object.__init__)
     assert kernel_problems(object.__init__) == ("NautilusKernel.__init__ is not a Python function",)
 
 
