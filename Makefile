@@ -24,7 +24,8 @@ IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_
 help:
 	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others)"
 	@echo "make test    run all tests, on every supported Python that is found"
-	@echo "make long    feed the engines for half an hour and watch their memory (ARGS='--minutes 5')"
+	@echo "make long    run what takes longer: tests marked so, and half an hour of feeding the"
+	@echo "             engines while their memory is watched (ARGS='--minutes 5')"
 	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
 	@echo "make lint    check style and formatting"
 	@echo "make clean   remove what the above made"
@@ -36,10 +37,12 @@ test: $(TOX)
 	$(TOX) run
 
 long: $(TOX)
+	@$(IN_ENVIRONMENT) -m pytest -m long tests
 	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
 
 bench: $(TOX)
-	@for benchmark in benchmarks/engine_*.py benchmarks/order_*.py; do echo "$$benchmark"; \
+	@for benchmark in benchmarks/engine_*.py benchmarks/order_*.py benchmarks/pattern_*.py \
+	benchmarks/publish_*.py benchmarks/serialize_*.py benchmarks/trading_*.py; do echo "$$benchmark"; \
 	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
 
 lint: $(TOX)

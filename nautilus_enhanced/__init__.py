@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus import MessagePriority
     from nautilus_enhanced.infrastructure.messagebus import MonitoringSettings
     from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
+    from nautilus_enhanced.infrastructure.messagebus import PublishingSettings
+    from nautilus_enhanced.infrastructure.messagebus import PublishRule
     from nautilus_enhanced.infrastructure.messagebus import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus import TopicRule
+    from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
     from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
     from nautilus_enhanced.live.inspection import NodeStatistics
     from nautilus_enhanced.live.inspection import health
     from nautilus_enhanced.live.inspection import statistics
+    from nautilus_enhanced.migration import migrate_messagebus_config
+    from nautilus_enhanced.migration import migrate_trading_node_config
+    from nautilus_enhanced.node_config import parse_node_config
 
 
 __version__ = "0.1.0"
@@ -52,13 +58,19 @@ _HOMES = {
     "MonitoringSettings": "nautilus_enhanced.infrastructure.messagebus",
     "NodeStatistics": "nautilus_enhanced.live.inspection",
     "PrioritySettings": "nautilus_enhanced.infrastructure.messagebus",
+    "PublishRule": "nautilus_enhanced.infrastructure.messagebus",
+    "PublishingSettings": "nautilus_enhanced.infrastructure.messagebus",
     "StreamSettings": "nautilus_enhanced.infrastructure.messagebus",
     "TopicRule": "nautilus_enhanced.infrastructure.messagebus",
+    "UrgentLaneSettings": "nautilus_enhanced.infrastructure.messagebus",
     "WorkerSettings": "nautilus_enhanced.infrastructure.messagebus",
     "data_age_ms": "nautilus_enhanced.common.flow",
     "data_backlog": "nautilus_enhanced.common.flow",
     "features": "nautilus_enhanced.common.features",
     "health": "nautilus_enhanced.live.inspection",
+    "migrate_messagebus_config": "nautilus_enhanced.migration",
+    "migrate_trading_node_config": "nautilus_enhanced.migration",
+    "parse_node_config": "nautilus_enhanced.node_config",
     "statistics": "nautilus_enhanced.live.inspection",
 }
 
@@ -76,14 +88,20 @@ __all__ = [
     "MonitoringSettings",
     "NodeStatistics",
     "PrioritySettings",
+    "PublishRule",
+    "PublishingSettings",
     "StreamSettings",
     "TopicRule",
+    "UrgentLaneSettings",
     "WorkerSettings",
     "__version__",
     "data_age_ms",
     "data_backlog",
     "features",
     "health",
+    "migrate_messagebus_config",
+    "migrate_trading_node_config",
+    "parse_node_config",
     "statistics",
 ]
 

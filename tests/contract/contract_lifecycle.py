@@ -24,6 +24,7 @@ from nautilus_trader.config import LiveDataEngineConfig
 from nautilus_trader.config import LiveExecEngineConfig
 from nautilus_trader.config import LiveRiskEngineConfig
 from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.enums import TriggerType
 
 
 class Counting(Noting):
@@ -58,24 +59,50 @@ def states(session: Session) -> list[str]:
 # -- stopping ------------------------------------------------------------------------------------
 
 
+def before_stop(engine, act) -> None:
+    """Do something right before the engine is stopped."""
+    stop = engine.stop
+
+    def act_and_stop() -> None:
+        act()
+        stop()
+
+    engine.stop = act_and_stop
+
+
 def drain(bus: str) -> dict:
-    """Stop the node while quotes, commands and order events are queued."""
+    """
+    Stop the node while quotes, commands and order events are queued.
+
+    The node waits before it stops its engines; so there is a backlog again when it does.
+    """
     trader = Counting()
     session = Session(bus, trader)
-    handled = count_handled_quotes(session.kernel.data_engine)
-    orders = []
+    data, _, execution = session.engines
+    handled = count_handled_quotes(data)
+    orders, last = [], []
 
     async def play() -> None:
         resting = [trader.limit(client_order_id=named(f"resting-{n}")) for n in range(10)]
-        for order in resting:
+        last.append(trader.limit(client_order_id=named("last")))
+        for order in (*resting, *last):
             await trader.has(order, "OrderAccepted")
         for number in range(3_000):
             Market.data.feed(quote_at(100.0 + number / 100))
         for order in resting:
             VenueClient.latest.fill_now(order, 90.0)
-        orders.extend(resting)
+        orders.extend((*resting, *last))
         orders.extend(trader.market(client_order_id=named(f"late-{n}")) for n in range(10))
+        before_stop(data, feed_more)
+        before_stop(execution, fill_the_last)
         session.stop()
+
+    def feed_more() -> None:
+        for number in range(1_000):
+            Market.data.feed(quote_at(200.0 + number / 100))
+
+    def fill_the_last() -> None:
+        VenueClient.latest.fill_now(last[0], 90.0)
 
     session.run(play)
     result = {
@@ -259,8 +286,18 @@ def exceptions(bus: str, place: str, graceful: bool) -> dict:
             fail_instead(execution, "_execute_command")
         elif place == "risk command":
             fail_instead(risk, "_execute_command")
+        elif place == "risk event":
+            fail_instead(risk, "_handle_event")
+            # Only the emulator tells the risk engine of events.
+            trader.limit(at=50.0, emulation_trigger=TriggerType.BID_ASK)
         elif place == "data":
             fail_instead(data, "_handle_data")
+        elif place == "data command":
+            fail_instead(data, "_execute_command")
+            trader.subscribe_order_book_deltas(INSTRUMENT_ID)
+        elif place in {"request", "response"}:
+            fail_instead(data, f"_handle_{place}")
+            trader.request_instrument(INSTRUMENT_ID)
         for _ in range(20):
             Market.data.feed(quote_at(100.0))
         # Two, since the exception takes the first one with it.

@@ -14,6 +14,7 @@ from contract_scenarios import INSTRUMENT_ID
 from contract_scenarios import QTY
 from contract_scenarios import DataClient
 from contract_scenarios import ExecClient
+from contract_scenarios import equity
 from contract_scenarios import make_config
 from nautilus_trader.live.factories import LiveDataClientFactory
 from nautilus_trader.live.factories import LiveExecClientFactory
@@ -210,11 +211,19 @@ class FeedClient(DataClient):
     async def _subscribe_instrument(self, command) -> None:
         pass
 
+    async def _request_instrument(self, request) -> None:
+        number = int(request.instrument_id.symbol.value.removeprefix("S"))
+        self._handle_instrument(
+            equity(number), request.id, request.start, request.end, request.params
+        )
+
 
 class FeedFactory(LiveDataClientFactory):
+    client: type[FeedClient] = FeedClient
+
     @staticmethod
     def create(loop, name, config, msgbus, cache, clock):
-        return FeedClient(loop, msgbus, cache, clock)
+        return FeedFactory.client(loop, msgbus, cache, clock)
 
 
 class VenueFactory(LiveExecClientFactory):

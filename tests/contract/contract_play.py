@@ -19,6 +19,12 @@ HERE = Path(__file__).parent
 LIMIT_S = 90.0
 
 
+def python_path() -> str:
+    """Return where to look first: the tree under test, if there is one, and beside the programs."""
+    # An interpreter that was told to be safe does not look beside its script.
+    return os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(HERE))))
+
+
 def run_process(program: str, name: str, bus: str, arguments: dict) -> tuple[int, str, str]:
     """Run a scenario; return the exit code, all output, and the result, if there is one."""
     with TemporaryDirectory() as folder:
@@ -30,8 +36,7 @@ def run_process(program: str, name: str, bus: str, arguments: dict) -> tuple[int
             stderr=subprocess.STDOUT,
             text=True,
             timeout=LIMIT_S,
-            # An interpreter that was told to be safe does not look beside its script.
-            env=os.environ | {"CONTRACT_RESULT": str(result), "PYTHONPATH": str(HERE)},
+            env=os.environ | {"CONTRACT_RESULT": str(result), "PYTHONPATH": python_path()},
         )
         return done.returncode, done.stdout, result.read_text() if result.exists() else ""
 

@@ -47,6 +47,7 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.events import OrderEvent
 from nautilus_trader.model.identifiers import AccountId
 from nautilus_trader.model.identifiers import ClientId
 from nautilus_trader.model.identifiers import InstrumentId
@@ -715,6 +716,55 @@ def types_filter(bus: str, url: str) -> dict:
     return {"published": published, "filter": [t.__name__ for t in message_bus.types_filter]}
 
 
+def serialized(bus: str, url: str, **fields) -> dict:
+    """Publish ticks and order events, and compare what reached Redis with the stock bytes."""
+    import msgspec
+    import redis
+    from nautilus_trader.serialization.serializer import MsgSpecSerializer
+
+    run = Run(bus, message_bus=bus_config(bus, connection=url, **fields))
+    kernel, trader = run.node.kernel, run.trader
+    encoding = {"json": msgspec.json, "msgpack": msgspec.msgpack}[fields["encoding"]]
+    iso8601 = fields["timestamps_as_iso8601"]
+    stock = MsgSpecSerializer(encoding, timestamps_as_str=True, timestamps_as_iso8601=iso8601)
+    expected: list = []
+
+    def note(message) -> None:
+        if isinstance(message, QuoteTick | OrderEvent):
+            expected.append(stock.serialize(message).hex())
+
+    def at_event(event) -> None:
+        if type(event).__name__ == "OrderFilled":
+            run.stop_soon()
+
+    def started() -> None:
+        for number in range(100):
+            Market.data.feed(quote(100 + number / 100))
+        trader.market()
+
+    kernel.msgbus.subscribe("*", note)
+    trader.at_start, trader.at_order_event = started, at_event
+    run.run()
+    run.node.dispose()
+    with redis.Redis.from_url(url) as client:
+        entries = [entry for stream in client.keys("*") for entry in client.xrange(stream)]
+    names = {"QuoteTick", "OrderInitialized", "OrderSubmitted", "OrderAccepted", "OrderFilled"}
+    payloads = [entry[b"payload"] for _, entry in entries]
+    return {
+        "timed_out": run.timed_out,
+        "active": active(run.node),
+        "serializer": type(kernel.msgbus_serializer).__name__,
+        "same_serializer": kernel.msgbus_serializer is kernel.msgbus.serializer,
+        "expected": sorted(expected),
+        "found": sorted(p.hex() for p in payloads if kind_of(encoding, p) in names),
+    }
+
+
+def kind_of(encoding, payload: bytes) -> str:
+    value = encoding.decode(payload)
+    return value.get("type", "") if isinstance(value, dict) else ""
+
+
 def embedded(bus: str) -> dict:
     """Tell the server's URL, then run until a signal comes."""
     run = Run(bus, message_bus=bus_config(bus, connection="embedded"))
@@ -769,6 +819,7 @@ SCENARIOS = {
         with_server,
         late_server,
         types_filter,
+        serialized,
         embedded,
         two_threads,
     )

@@ -7,6 +7,7 @@ How orders live on a node, as scenarios for either bus.
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import timedelta
 from decimal import Decimal
 
@@ -297,11 +298,13 @@ async def external(trader: Noting, session: Session) -> dict:
     }
 
 
-async def from_timers(trader: Noting, session: Session) -> None:
+async def from_timers(trader: Noting, session: Session) -> dict:
     """Submit from timers, whose callbacks run on a thread of the Rust runtime."""
     left = iter(range(20))
+    in_main = set()
 
     def at_timer(_event) -> None:
+        in_main.add(threading.current_thread() is threading.main_thread())
         number = next(left, None)
         if number is None:
             return
@@ -321,6 +324,7 @@ async def from_timers(trader: Noting, session: Session) -> None:
     )
     trader.clock.cancel_timer("often")
     await trader.has(expiring, "OrderCanceled")
+    return {"in_main": sorted(in_main)}
 
 
 async def from_handlers(trader: Noting, session: Session) -> None:

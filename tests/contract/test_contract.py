@@ -48,7 +48,7 @@ def test_a_node_starts_stops_and_disposes(bus):
     assert not result["timed_out"]
     prefix = "Enhanced" if bus == "enhanced" else ""
     assert result["engines"] == [prefix + name for name in ENGINES]
-    assert result["active"] == (["dispatch"] if bus == "enhanced" else [])
+    assert result["active"] == (["dispatch", "serializer"] if bus == "enhanced" else [])
     assert result["sizes"] == [0, 0]
     assert result["disposed"] == [True] * 3
 
@@ -115,7 +115,10 @@ def test_kernels_built_at_once_from_two_threads_get_their_own_classes(enhanced_b
     result = play("two_threads", enhanced_bus)
     assert result["errors"] == []
     assert result["stock"] == [ENGINES] * 5
-    assert result["enhanced"] == [["Enhanced" + name for name in ENGINES] + ["dispatch"]] * 5
+    assert (
+        result["enhanced"]
+        == [["Enhanced" + name for name in ENGINES] + ["dispatch", "serializer"]] * 5
+    )
 
 
 def test_external_streams_without_a_server_do_not_end_the_run(enhanced_bus):

