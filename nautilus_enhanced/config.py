@@ -20,10 +20,10 @@ from nautilus_trader.common.config import resolve_path
 
 from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.publishing import check_publishing
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
@@ -311,7 +311,13 @@ _KINDS: dict[str, Any] = {
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "development": {"connection": ConnectionSettings(url=EMBEDDED)},
-    "production": {"fallback": "raise", "streams": StreamSettings(close_timeout_ms=15_000)},
+    "production": {
+        "fallback": "raise",
+        "streams": StreamSettings(close_timeout_ms=15_000),
+        "durability": DurabilitySettings(
+            critical="always", high="always", normal="spill", fsync=True
+        ),
+    },
     "high_frequency": {
         "fallback": "raise",
         "dispatch": DispatchSettings(slice_us=100),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sysconfig
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 # How long an example takes says nothing about it on a machine that is busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+# Journals of nodes that the tests run go where nobody looks for his own.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="nt-enhanced-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 # A shell that starts the tests in the background has them, and all they start, ignore Ctrl-C.

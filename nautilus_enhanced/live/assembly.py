@@ -182,6 +182,8 @@ class NodeAssembly:
             kernel._msgbus_db = IdleBacking(self._say_that_nothing_is_read)  # noqa: SLF001
         if self._dispatcher is not None:
             self._dispatcher.watch_trader(lambda: kernel.trader.is_running)
+            if self._backing is not None:
+                self._dispatcher.before_exit = self._backing.client.save
             connect_flow(kernel, self._dispatcher)
         self._subscribe_engines()
         self._report()
@@ -278,6 +280,7 @@ class NodeAssembly:
             buffers=settings.buffer_settings(),
             priorities=settings.priorities,
             publishing=settings.publishing,
+            durability=settings.durability,
             streams=settings.streams,
             connection=settings.connection_settings,
             encoding="msgpack" if settings.encoding.lower() == "msgpack" else "json",
@@ -333,12 +336,18 @@ class NodeAssembly:
         log = Logger("EnhancedMessageBus")
         if self._monitor is not None:
             self._monitor.stop()
+        if figures.journaled:
+            log.warning(
+                f"closed with {figures.journaled:,} messages in the journal "
+                f"{figures.journal.path if figures.journal else ''}: the next start of this trader "
+                "sends them, or `nt-enhanced journal drain`",
+            )
         if figures.lost:
             log.error(
                 f"closed with {figures.lost:,} of {figures.published:,} messages not delivered: "
                 f"{figures.last_error or 'lanes were full'}",
             )
-        else:
+        elif not figures.journaled:
             log.info(f"closed, all {figures.published:,} messages delivered", LogColor.BLUE)
         if self._embedded is not None:
             self._embedded.stop()

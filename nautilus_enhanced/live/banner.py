@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.common.features import Features
     from nautilus_enhanced.config import EnhancedMessageBusConfig
-    from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
+    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 
 
 class BannerLine(NamedTuple):
@@ -103,6 +103,9 @@ def durability_line(durability: DurabilitySettings) -> str:
         f"{place} for {'all lanes' if len(places) == 1 else ', '.join(lanes)}"
         for place, lanes in places.items()
     )
+    if durability.has_journal:
+        text += f"; journal in {durability.folder()}"
+        text += ", on disk before it is sent" if durability.fsync else ""
     return f"durability: {text} (memory is lost with the process)"
 
 

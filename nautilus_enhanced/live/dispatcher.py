@@ -84,6 +84,8 @@ class PriorityDispatcher:
         self._scheduled = Lock()
         self.is_scheduled = self._scheduled.locked
         self.in_startup = False
+        # Called before an engine ends the process, with a time limit of its own.
+        self.before_exit: Callable[[], object] = lambda: None
         if trader_has_started is not None:
             self.watch_trader(trader_has_started)
 

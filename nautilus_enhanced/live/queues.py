@@ -292,7 +292,11 @@ class EngineQueue:
             self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        self._engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
+        """Apply the engine's policy to an error, which may be to end the process at once."""
+        engine = self._engine
+        if not engine.graceful_shutdown_on_exception:
+            self._dispatcher.before_exit()
+        engine._handle_queue_exception(error, self._kind)  # noqa: SLF001 (the engine's policy)
 
     def statistics(self) -> QueueStatistics:
         """Return the queue's figures."""
@@ -352,14 +356,12 @@ class EngineQueue:
 
     def _hand_to_policy(self) -> None:
         """Do what the engine does about an exception: once, and where its handlers run."""
-        engine = self._engine
         error = QueueOverflowError(
             f"{self.qname} reached its hard limit of {self._hard_limit:,} messages: make "
             "handlers faster, subscribe to less, or raise `qsize` or `dispatch.hard_limit_factor`",
         )
-        policy = engine._handle_queue_exception  # noqa: SLF001 (the engine's policy)
         if self._dispatcher.on_loop_thread():
-            policy(error, self._kind)
+            self._fail(error)
         else:
             # It publishes on the bus, which is not for other threads.
-            self._dispatcher.loop.call_soon_threadsafe(policy, error, self._kind)
+            self._dispatcher.loop.call_soon_threadsafe(self._fail, error)

@@ -29,6 +29,7 @@ class CuttingProxy:
         self._cut_in: dict[str, int] = {}
         self.passed = {"to_server": 0, "to_client": 0}
         self.cuts = 0
+        self._swallows = False
         self._stopped = False
         self._open = threading.Event()
         self._open.set()
@@ -58,6 +59,10 @@ class CuttingProxy:
         """Cut no more."""
         with self._lock:
             self._cut_in.clear()
+
+    def swallow_answers(self) -> None:
+        """Pass on nothing to clients from now on; what they send still arrives."""
+        self._swallows = True
 
     def hold(self) -> None:
         """Let new connections wait."""
@@ -119,6 +124,8 @@ class CuttingProxy:
                 self.cuts += 1
             elif left is not None:
                 self._cut_in[direction] = left - len(data)
+        if self._swallows and direction == "to_client":
+            return True
         if data:
             other.sendall(data)
             self.passed[direction] += len(data)

@@ -16,7 +16,6 @@ from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import DispatchSettings
-from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
@@ -155,11 +154,6 @@ def test_limits_are_inclusive_and_an_error_names_field_value_and_range(settings,
         assert field in str(caught.value)
         assert repr(value) in str(caught.value)
         assert f"{high:,}" in str(caught.value)
-
-
-def test_what_is_not_part_of_this_version_is_refused():
-    with pytest.raises(ConfigurationError, match="not part of this version"):
-        DurabilitySettings(high="always")
 
 
 def test_the_stock_flush_interval_is_the_interval_of_the_lanes_that_can_wait():

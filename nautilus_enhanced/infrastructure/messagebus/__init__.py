@@ -13,12 +13,15 @@ from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
 from nautilus_enhanced.infrastructure.messagebus.contracts import PriorityPolicy
 from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import FlowRule
+from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
+from nautilus_enhanced.infrastructure.messagebus.errors import JournalBusyError
+from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
@@ -31,7 +34,6 @@ from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
 from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
@@ -42,6 +44,7 @@ from nautilus_enhanced.infrastructure.messagebus.settings import TopicRule
 from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
@@ -69,6 +72,9 @@ __all__ = [
     "HealthReport",
     "HealthState",
     "IndeterminateError",
+    "JournalBusyError",
+    "JournalError",
+    "JournalStatistics",
     "LaneSettings",
     "LaneStatistics",
     "LoginRefusedError",

@@ -33,6 +33,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
 from nautilus_enhanced.infrastructure.messagebus.figures import ClientFigures
 from nautilus_enhanced.infrastructure.messagebus.findings import client_findings
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.journal import open_journal
 from nautilus_enhanced.infrastructure.messagebus.meters import LatencyMeter
 from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
 from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
+    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
     from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
@@ -90,6 +92,8 @@ class BufferedMessageBusClient:
         The table from topics to priorities.
     publishing : PublishingSettings, optional
         What is kept back, and what is sampled.
+    durability : DurabilitySettings, optional
+        What outlives the process, and where it is kept.
     streams : StreamSettings, optional
         Bounds of a batch.
     connection : ConnectionSettings, optional
@@ -121,6 +125,7 @@ class BufferedMessageBusClient:
         buffers: BufferSettings | None = None,
         priorities: PrioritySettings | None = None,
         publishing: PublishingSettings | None = None,
+        durability: DurabilitySettings | None = None,
         streams: StreamSettings | None = None,
         connection: ConnectionSettings | None = None,
         credential_provider: CredentialProvider | None = None,
@@ -158,6 +163,7 @@ class BufferedMessageBusClient:
             min(self._streams.ack_timeout_ms, connection.response_timeout_ms // 2),
             clock,
         )
+        buffers = buffers or BufferSettings()
         self._writer = StreamWriter(
             connect=connector.connect,
             routes=RouteTable(naming, _ENCODING_NAMES[encoding]),
@@ -172,11 +178,12 @@ class BufferedMessageBusClient:
                 heartbeat_interval_secs and heartbeat_interval_secs * 1_000_000_000
             ),
             confirmer=self._confirmer,
+            journal=open_journal(durability, buffers, naming, _ENCODING_NAMES[encoding], clock),
             release=self._release_held,
         )
         policy = priorities.policy()
         self._buffers = PriorityBuffers(
-            buffers or BufferSettings(),
+            buffers,
             policy,
             self._writer.on_put,
             {priority: GuardedPolicy(policy) for priority, policy in (overflow or {}).items()},
@@ -278,6 +285,25 @@ class BufferedMessageBusClient:
         )
         self._writer.sweep(self._buffers)
         self._figures.note_stop()
+
+    def save(self, timeout_s: float = 0.1) -> bool:
+        """
+        Write to the journal, now, what is buffered and not in the hands of the server.
+
+        For a process that is about to end without closing. It waits for the disk, so it is for
+        nothing else.
+
+        Parameters
+        ----------
+        timeout_s : float, default 0.1
+            Seconds to wait at most.
+
+        Returns
+        -------
+        bool
+            Whether all of it is written; False without a journal.
+        """
+        return self._writer.journal.save(timeout_s)
 
     async def connect(self, wait_s: float = 1.0) -> bool:
         """Do what `start` does without blocking the event loop."""

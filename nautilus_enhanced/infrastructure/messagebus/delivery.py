@@ -18,6 +18,7 @@ from enum import Enum
 from enum import auto
 from enum import unique
 from itertools import compress
+from itertools import repeat
 from typing import Any
 from typing import Final
 
@@ -37,6 +38,9 @@ from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 MULTI: Final = command(b"MULTI")
 EXEC: Final = command(b"EXEC")
 QUEUED: Final = b"QUEUED"
+
+# The number of a message that is not in the journal.
+NOT_JOURNALED: Final = -1
 
 # What the answers of a transaction are when each is the ID of an entry.
 _ALL_IDS: Final = {bytes}
@@ -109,15 +113,35 @@ class Batch:
         The entry ID of each message; empty while the batch is to be numbered (again).
     is_resent : bool
         Whether it was sent before, under these IDs, and got no answer.
+    numbers : list[int]
+        The number of each message in the journal, -1 for one that is not in it.
+    is_journaled : bool
+        Whether any is.
+    noted_ids : list[tuple[int, int]] or None
+        The IDs that the journal knows of.
     """
 
-    __slots__ = ("_encoded", "_parts", "_runs", "entries", "ids", "is_resent", "routes")
+    __slots__ = (
+        "_encoded",
+        "_parts",
+        "_runs",
+        "entries",
+        "ids",
+        "is_journaled",
+        "is_resent",
+        "noted_ids",
+        "numbers",
+        "routes",
+    )
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.routes: list[Route] = []
         self.ids: list[EntryId] = []
         self.is_resent = False
+        self.numbers: list[int] = []
+        self.is_journaled = False
+        self.noted_ids: list[EntryId] | None = None
         # Messages of one lane come together: a lane and their number for each run of them.
         self._runs: list[tuple[Lane, int]] = []
         self._encoded: bytes | None = None
@@ -144,10 +168,32 @@ class Batch:
         """Return what each message carries."""
         return [payload for _, payload, _ in self.entries]
 
-    def add(self, lane: Lane, entries: Sequence[Entry], routes: Sequence[Route]) -> None:
-        """Append messages of one lane, with the route of each."""
+    def add(
+        self,
+        lane: Lane,
+        entries: Sequence[Entry],
+        routes: Sequence[Route],
+        numbers: Sequence[int] = (),
+    ) -> None:
+        """
+        Append messages of one lane, with the route of each.
+
+        Parameters
+        ----------
+        lane : Lane
+            The lane.
+        entries : Sequence[tuple]
+            The messages.
+        routes : Sequence[Route]
+            Their routes.
+        numbers : Sequence[int], optional
+            Their numbers in the journal, if they are in it.
+        """
         self.entries += entries
         self.routes += routes
+        if numbers:
+            self.is_journaled = True
+        self.numbers += numbers or repeat(NOT_JOURNALED, len(entries))
         self._runs.append((lane, len(entries)))
 
     def settle(self, *, accepted: bool | None) -> None:
@@ -183,11 +229,11 @@ class Batch:
     def select(self, chosen: Sequence[bool]) -> Batch:
         """Return the chosen messages, in their order and without IDs."""
         part = Batch()
-        for lane, entry, route, is_chosen in zip(
-            self.lanes, self.entries, self.routes, chosen, strict=True
+        for lane, entry, route, number, is_chosen in zip(
+            self.lanes, self.entries, self.routes, self.numbers, chosen, strict=True
         ):
             if is_chosen:
-                part.add(lane, (entry,), (route,))
+                part.add(lane, (entry,), (route,), (number,) if number >= 0 else ())
         return part
 
     def by_stream(self) -> list[tuple[bytes, Batch, list[int]]]:

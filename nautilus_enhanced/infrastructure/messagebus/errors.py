@@ -94,6 +94,14 @@ class EmbeddedServerError(ServerError):
     """The embedded server could not be started: the sentence says what stood in the way."""
 
 
+class JournalError(EnhancedBusError):
+    """The journal on disk cannot be read or written: the sentence says why and what is done."""
+
+
+class JournalBusyError(JournalError):
+    """Another process has the journal: end it, or give this node a trader ID of its own."""
+
+
 class PublishError(EnhancedBusError):
     """A message was not taken, or its fate is not known."""
 

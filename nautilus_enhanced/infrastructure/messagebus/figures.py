@@ -96,6 +96,7 @@ class ClientFigures:
             filtered=rules.filtered,
             sampled_out=rules.sampled_out,
             held=rules.held,
+            journal=writer.journal.statistics(),
         )
 
     def metrics(self) -> ClientMetrics:

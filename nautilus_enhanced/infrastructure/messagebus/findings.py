@@ -12,6 +12,7 @@ from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 
 if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 
 
 _URGENT: Final = (MessagePriority.CRITICAL.name, MessagePriority.HIGH.name)
@@ -39,7 +40,7 @@ def client_findings(
         Whether the client was closed.
     """
     findings = []
-    waiting = sum(lane.queued for lane in figures.lanes) + figures.in_flight
+    waiting = sum(lane.queued + lane.journaled for lane in figures.lanes) + figures.in_flight
     if not running and not closed:
         findings.append(
             HealthFinding(
@@ -79,7 +80,7 @@ def client_findings(
             )
         )
     for lane in figures.lanes:
-        lost = lane.refused + lane.dropped + lane.rejected
+        lost = lane.refused + lane.dropped + lane.rejected + lane.shed
         if lost:
             urgent = lane.priority in _URGENT
             findings.append(
@@ -88,6 +89,7 @@ def client_findings(
                     reason=(
                         f"{lost:,} {lane.priority} messages were not published since the start: "
                         f"{lane.refused:,} refused and {lane.dropped:,} dropped by a full lane, "
+                        f"{f'{lane.shed:,} given up by a full journal, ' if lane.shed else ''}"
                         f"{lane.rejected:,} rejected by the server"
                         f"{f' ({figures.last_rejection})' if lane.rejected else ''}"
                     ),
@@ -96,6 +98,19 @@ def client_findings(
                         if lane.rejected
                         else "enlarge the lane, or find out why the server is slow"
                     ),
+                )
+            )
+        if lane.expired:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.UNHEALTHY
+                    if lane.priority in _URGENT
+                    else HealthState.DEGRADED,
+                    reason=(
+                        f"{lane.expired:,} {lane.priority} messages waited in the journal for "
+                        "longer than `max_age_ms` since the start and were not published"
+                    ),
+                    remedy="raise `max_age_ms` of the lane, if their readers can use them so late",
                 )
             )
         if lane.high_water_reached:
@@ -120,6 +135,8 @@ def client_findings(
                 ),
             )
         )
+    if figures.journal is not None and not closed:
+        findings += _journal_findings(figures.journal)
     if figures.second_writer:
         findings.append(
             HealthFinding(
@@ -129,6 +146,49 @@ def client_findings(
                     f"({figures.second_writer:,} entry IDs were taken)"
                 ),
                 remedy="give each node its own trader ID, or set `use_instance_id`",
+            )
+        )
+    return findings
+
+
+def _journal_findings(journal: JournalStatistics) -> list[HealthFinding]:
+    """Return what is not well with the journal."""
+    findings = []
+    if journal.state == "waiting":
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=f"nothing is published yet: {journal.problem or 'the journal is opened'}",
+                remedy="end the other process; after `handover_timeout_ms` it goes on without",
+            )
+        )
+    elif journal.state == "unavailable":
+        findings.append(
+            HealthFinding(
+                state=HealthState.UNHEALTHY,
+                reason=f"there is no journal, buffered messages end with the process: "
+                f"{journal.problem}",
+                remedy="mend what it says, and start the process again",
+            )
+        )
+    elif journal.problem:
+        findings.append(
+            HealthFinding(
+                state=HealthState.UNHEALTHY,
+                reason=(
+                    f"the journal {journal.path} takes nothing ({journal.problem}): messages wait "
+                    f"in memory, {journal.unwritten:,} were sent without it"
+                ),
+                remedy="make room on its disk, or raise `durability.max_bytes`",
+            )
+        )
+    if journal.put_aside:
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=f"the journal could not be read as a whole: {journal.put_aside}",
+                remedy="look at it with `nt-enhanced journal show`, send what is left with "
+                "`nt-enhanced journal drain`, and then remove it",
             )
         )
     return findings

@@ -14,6 +14,7 @@ costs no collections of its own.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 # Between two messages whose latency is measured are at most this many.
 MAX_PROBE_STRIDE: Final = 1_024
+
+# Topics of which a lane knows how many messages it dropped; of others it only counts them.
+MAX_GAP_TOPICS: Final = 65_536
 
 Receipt = Callable[[bool | None], None]
 """
@@ -70,6 +74,9 @@ class Lane:
         "_bytes_out",
         "_dropped",
         "_entries",
+        "_gaps",
+        "_gaps_told",
+        "_gaps_told_at",
         "_high_bytes",
         "_high_count",
         "_high_messages",
@@ -88,11 +95,15 @@ class Lane:
         "_until_probe",
         "abandoned",
         "acknowledged",
+        "expired",
         "flush_interval_ns",
         "half_full",
         "indeterminate",
+        "journaled",
         "priority",
         "rejected",
+        "restored",
+        "shed",
         "taken",
     )
 
@@ -111,6 +122,12 @@ class Lane:
         self.abandoned = 0
         self.indeterminate = 0
         self.taken = 0
+        # What the journal did: messages of an earlier process, messages that wait on disk, and
+        # those of them that became too old or had to make room.
+        self.restored = 0
+        self.journaled = 0
+        self.expired = 0
+        self.shed = 0
         self._entries: deque[Entry] = deque()
         self._max_messages = settings.max_messages
         self._max_bytes = settings.max_bytes
@@ -131,6 +148,11 @@ class Lane:
         self._dropped = Tally()
         self._refused = Tally()
         self._bytes_out = 0
+        # Each thread counts for itself what it dropped, by topic, and never counts down: so
+        # none needs a lock to do it, and none to read it.
+        self._gaps: dict[int, dict[str, int]] = {}
+        self._gaps_told: dict[str, int] = {}
+        self._gaps_told_at = 0
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -171,9 +193,12 @@ class Lane:
     def drop_oldest(self) -> bool:
         """Remove and count the oldest entry; return False when there is none."""
         try:
-            _, payload, receipt = self._entries.popleft()
+            topic, payload, receipt = self._entries.popleft()
         except IndexError:
             return False
+        gaps = self._gaps.setdefault(get_ident(), {})
+        if topic in gaps or len(gaps) < MAX_GAP_TOPICS:
+            gaps[topic] = gaps.get(topic, 0) + 1
         self._dropped.add(len(payload))
         if receipt is not None:
             receipt(False)
@@ -254,6 +279,34 @@ class Lane:
         self._check_marks()
         return taken
 
+    def put_back(self, taken: list[Entry]) -> None:
+        """
+        Undo the last `take`, because what it was for could not be done.
+
+        What came meanwhile stays too, so that a full lane has more than its bound for a while.
+        """
+        self._entries.extendleft(reversed(taken))
+        self.taken -= len(taken)
+        self._bytes_out -= sum(len(payload) for _, payload, _ in taken)
+
+    def new_gaps(self) -> dict[str, int]:
+        """
+        Return how many messages of a topic were dropped since the last call.
+
+        Called by whoever takes. All that was dropped came before what is left.
+        """
+        dropped = self._dropped.count
+        if dropped == self._gaps_told_at:
+            return {}
+        self._gaps_told_at = dropped
+        totals: Counter[str] = Counter()
+        for gaps in list(self._gaps.values()):
+            # In one step: its thread may be about to add a topic.
+            totals.update(gaps.copy())
+        told, self._gaps_told = self._gaps_told, totals
+        new = {topic: count - told.get(topic, 0) for topic, count in totals.items()}
+        return {topic: count for topic, count in new.items() if count}
+
     def abandon(self) -> int:
         """Remove and count everything that is left; return how much that was."""
         before = self.abandoned
@@ -266,12 +319,12 @@ class Lane:
 
     def write_off(self) -> None:
         """Count as abandoned what was taken and has no fate, when the writer holds none of it."""
-        self.abandoned += self.taken - self.settled
+        self.abandoned += self.taken - self.settled - self.journaled
 
     @property
     def published(self) -> int:
-        """Return the messages put so far, those that were dropped later included."""
-        return self._put.count
+        """Return the messages taken in so far, those that were dropped later included."""
+        return self._put.count + self.restored
 
     @property
     def removed(self) -> int:
@@ -281,12 +334,26 @@ class Lane:
     @property
     def settled(self) -> int:
         """Return the messages taken by the writer whose fate is known."""
-        return self.acknowledged + self.rejected + self.abandoned + self.indeterminate
+        return (
+            self.acknowledged
+            + self.rejected
+            + self.abandoned
+            + self.indeterminate
+            + self.expired
+            + self.shed
+        )
 
     @property
     def lost(self) -> int:
         """Return the messages that will never reach the server."""
-        return self._dropped.count + self._refused.count + self.rejected + self.abandoned
+        return (
+            self._dropped.count
+            + self._refused.count
+            + self.rejected
+            + self.abandoned
+            + self.expired
+            + self.shed
+        )
 
     def _check_marks(self) -> None:
         """Note whether the lane has reached its high-water mark or fallen below the low one."""
@@ -317,4 +384,8 @@ class Lane:
             high_water_reached=self._high_reached,
             high_water_count=self._high_count,
             indeterminate=self.indeterminate,
+            journaled=self.journaled,
+            restored=self.restored,
+            expired=self.expired,
+            shed=self.shed,
         )

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
     from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+    from nautilus_enhanced.infrastructure.messagebus.sources import Source
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
 
@@ -90,8 +89,8 @@ class Outbox:
 
     Parameters
     ----------
-    buffers : PriorityBuffers
-        The lanes.
+    sources : Sequence[Source]
+        Where messages come from, one for each lane, most urgent first.
     routes : RouteTable
         Finds stream and command of a topic.
     settings : StreamSettings
@@ -99,27 +98,41 @@ class Outbox:
     """
 
     def __init__(
-        self, buffers: PriorityBuffers, routes: RouteTable, settings: StreamSettings
+        self, sources: Sequence[Source], routes: RouteTable, settings: StreamSettings
     ) -> None:
-        self._buffers = buffers
+        self._sources = sources
         self._routes = routes
         self._settings = settings
         self._prepared = Batch()
         self._urgent_went_alone = False
-        self._flushed_at: dict[Lane, int] = {}
+        self._flushed_at: dict[Source, int] = {}
         self.is_closing = False
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self._buffers)} queued, {len(self)} prepared)"
+        return f"{type(self).__name__}({self.queued} queued, {len(self)} prepared)"
 
     def __len__(self) -> int:
         """Return the messages that were taken from the lanes and not handed out."""
         return len(self._prepared)
 
     @property
+    def queued(self) -> int:
+        """Return the messages that wait to be taken."""
+        return sum(map(len, self._sources))
+
+    @property
     def is_empty(self) -> bool:
         """Return whether neither the lanes nor the outbox hold anything."""
-        return not self._prepared and not len(self._buffers)
+        return not self._prepared and not self.queued
+
+    @property
+    def prepared(self) -> Batch:
+        """Return the batch that was made and not handed out; it may be empty."""
+        return self._prepared
+
+    def restore(self, batch: Batch) -> None:
+        """Hand out `batch` next: it was prepared by an earlier process."""
+        self._prepared = batch
 
     def take(self, now_ns: int) -> Batch:
         """
@@ -137,7 +150,7 @@ class Outbox:
         urgent = Batch()
         # Of one lane nothing goes before what was taken earlier.
         if not self._urgent_went_alone and not any(lane.is_urgent for lane in prepared.sources):
-            urgent = self._gather(now_ns, [self._urgent(lane) for lane in self._buffers.lanes])
+            urgent = self._gather(now_ns, [self._urgent(source) for source in self._sources])
         if not urgent:
             self._urgent_went_alone = all(lane.is_urgent for lane in prepared.sources)
             self._prepared = Batch()
@@ -178,47 +191,46 @@ class Outbox:
         prepared, self._prepared = self._prepared, Batch()
         prepared.abandon()
 
-    def is_due(self, lane: Lane, now_ns: int) -> bool:
-        """Return whether a lane's messages are to be sent now."""
-        waiting = len(lane)
+    def is_due(self, source: Source, now_ns: int) -> bool:
+        """Return whether messages of a source are to be sent now."""
+        waiting, lane = len(source), source.lane
         return waiting > 0 and (
             lane.is_urgent
             or waiting >= lane.half_full
+            or source.has_backlog
             or self.is_closing
-            or now_ns >= self._flushed_at.get(lane, 0) + lane.flush_interval_ns
+            or now_ns >= self._flushed_at.get(source, 0) + lane.flush_interval_ns
         )
 
     def shortest_interval_ns(self) -> int:
         """Return the shortest flush interval of the lanes that hold something."""
-        intervals = (lane.flush_interval_ns for lane in self._buffers.lanes if len(lane))
+        intervals = (source.lane.flush_interval_ns for source in self._sources if len(source))
         return min(intervals, default=IDLE)
 
     def due_in_ns(self, now_ns: int) -> int:
         """Return nanoseconds until something is due, 0 or less if it is now."""
-        lanes = self._buffers.lanes
         waits = [
-            self._flushed_at.get(lane, 0) + lane.flush_interval_ns - now_ns
-            for lane in lanes
-            if len(lane)
+            self._flushed_at.get(source, 0) + source.lane.flush_interval_ns - now_ns
+            for source in self._sources
+            if len(source)
         ]
-        if self._prepared or any(self.is_due(lane, now_ns) for lane in lanes):
+        if self._prepared or any(self.is_due(source, now_ns) for source in self._sources):
             return 0
         return min(waits, default=IDLE)
 
     def _collect(self, now_ns: int) -> Batch:
         """Make a batch of what is due; of the urgent lanes only, if it is their turn."""
-        lanes = self._buffers.lanes
-        due = [len(lane) if self.is_due(lane, now_ns) else 0 for lane in lanes]
+        due = [len(source) if self.is_due(source, now_ns) else 0 for source in self._sources]
         if not any(due):
             return Batch()
-        urgent = [self._urgent(lane) for lane in lanes]
+        urgent = [self._urgent(source) for source in self._sources]
         goes_alone = any(urgent) and urgent != due and not self._urgent_went_alone
         self._urgent_went_alone = goes_alone
         return self._gather(now_ns, urgent if goes_alone else due)
 
     @staticmethod
-    def _urgent(lane: Lane) -> int:
-        return len(lane) if lane.is_urgent else 0
+    def _urgent(source: Source) -> int:
+        return len(source) if source.lane.is_urgent else 0
 
     def _gather(self, now_ns: int, wanted: list[int]) -> Batch:
         """Take messages from the lanes, as many of each as it wants or as its share is."""
@@ -226,15 +238,13 @@ class Outbox:
         bytes_left = self._settings.batch_bytes
         limit = batch_limit(sum(wanted), self._settings.batch_messages)
         shares = plan_batch(wanted, limit)
-        for lane, waiting, share in zip(self._buffers.lanes, wanted, shares, strict=True):
+        for source, waiting, share in zip(self._sources, wanted, shares, strict=True):
             if share == 0:
                 continue
             # At least one, however large those of the lanes before it: else it would starve.
-            taken = lane.take(share, max(bytes_left, 1))
-            if len(taken) == waiting:
+            count, size = source.fill(batch, share, max(bytes_left, 1), self._routes)
+            if count == waiting:
                 # Only a lane that was emptied begins a new interval.
-                self._flushed_at[lane] = now_ns
-            if taken:
-                batch.add(lane, taken, self._routes.routes(topic for topic, _, _ in taken))
-                bytes_left -= sum(len(payload) for _, payload, _ in taken)
+                self._flushed_at[source] = now_ns
+            bytes_left -= size
         return batch

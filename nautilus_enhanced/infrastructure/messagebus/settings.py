@@ -85,6 +85,9 @@ class LaneSettings(Settings, frozen=True, kw_only=True):
         Share of a full lane below which it is no longer reported (less than `high_water`).
     overflow : {'drop_oldest', 'refuse'}, default 'drop_oldest'
         What happens to a message that finds the lane full.
+    max_age_ms : int, optional
+        Milliseconds after which a message that waits in the journal is not sent any more, but
+        counted as expired (1 to 2,592,000,000, which is 30 days). None sends all.
     """
 
     max_messages: int = 100_000
@@ -93,6 +96,7 @@ class LaneSettings(Settings, frozen=True, kw_only=True):
     high_water: float = 0.8
     low_water: float = 0.5
     overflow: Literal["drop_oldest", "refuse"] = "drop_oldest"
+    max_age_ms: int | None = None
 
     def __post_init__(self) -> None:
         check_range("max_messages", self.max_messages, 1, 10_000_000, " messages")
@@ -108,6 +112,8 @@ class LaneSettings(Settings, frozen=True, kw_only=True):
                 "0 < low_water < high_water <= 1",
             )
         check_choice("overflow", self.overflow, OVERFLOW_POLICIES)
+        if self.max_age_ms is not None:
+            check_range("max_age_ms", self.max_age_ms, 1, 30 * 24 * 3_600_000, " ms")
 
 
 class UrgentLaneSettings(LaneSettings, frozen=True, kw_only=True):
@@ -278,34 +284,6 @@ class PublishingSettings(Settings, frozen=True, kw_only=True):
     """
 
     rules: tuple[PublishRule, ...] = ()
-
-
-class DurabilitySettings(Settings, frozen=True, kw_only=True):
-    """
-    Settings of what outlives the process, for each lane.
-
-    Parameters
-    ----------
-    critical, high, normal, low : {'memory'}, default 'memory'
-        Where unsent messages are kept. ``memory`` loses them with the process. The journal
-        on disk (``spill``, ``always``) is not part of this version, and asking for it is an
-        error rather than a promise that is not kept.
-    """
-
-    critical: str = "memory"
-    high: str = "memory"
-    normal: str = "memory"
-    low: str = "memory"
-
-    def __post_init__(self) -> None:
-        for name in PRIORITY_NAMES:
-            if getattr(self, name) != "memory":
-                raise ConfigurationError(
-                    f"durability.{name}",
-                    getattr(self, name),
-                    "'memory'",
-                    "The journal on disk is not part of this version",
-                )
 
 
 class StreamSettings(Settings, frozen=True, kw_only=True):

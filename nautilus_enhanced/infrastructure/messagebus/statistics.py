@@ -47,6 +47,14 @@ class LaneStatistics(Statistics, frozen=True, kw_only=True):
         low-water mark.
     high_water_count : int
         Times that the lane rose to its high-water mark after it had been below the low one.
+    journaled : int
+        Gauge: messages that wait in the journal on disk.
+    restored : int
+        Messages of an earlier process that were found in the journal; `published` has them too.
+    expired : int
+        Messages that waited in the journal for longer than the lane's ``max_age_ms``.
+    shed : int
+        Messages that were given up because the journal was full.
     """
 
     priority: str
@@ -61,6 +69,53 @@ class LaneStatistics(Statistics, frozen=True, kw_only=True):
     high_water_reached: bool
     high_water_count: int = 0
     indeterminate: int = 0
+    journaled: int = 0
+    restored: int = 0
+    expired: int = 0
+    shed: int = 0
+
+
+class JournalStatistics(Statistics, frozen=True, kw_only=True):
+    """
+    Figures of the journal.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    state : {'waiting', 'open', 'unavailable', 'closed'}
+        Gauge: whether another process has it, it is in use, it cannot be used, or it was closed.
+    fsync : bool
+        Whether a write returns only when it is on disk.
+    written : int
+        Messages written to it.
+    waiting : int
+        Gauge: messages that wait in it.
+    size_bytes : int
+        Gauge: bytes of what is still needed.
+    max_bytes : int
+        Bytes that it may take.
+    oldest_age_ms : int
+        Gauge: age of the oldest message that waits in it, in milliseconds; 0 if none does.
+    unwritten : int
+        Messages that should have been written before they were sent and could not be.
+    problem : str
+        What stands in its way now, or an empty string.
+    put_aside : str
+        The file that was found in its place and is none, or a damaged one, and why.
+    """
+
+    path: str
+    state: str
+    fsync: bool
+    written: int
+    waiting: int
+    size_bytes: int
+    max_bytes: int
+    oldest_age_ms: int
+    unwritten: int
+    problem: str = ""
+    put_aside: str = ""
 
 
 class ClientStatistics(Statistics, frozen=True, kw_only=True):
@@ -107,6 +162,8 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
         counts them.
     held : int
         Gauge: messages that wait for the end of such an interval.
+    journal : JournalStatistics or None
+        Those of the journal on disk, if there is one.
     """
 
     connected: bool
@@ -127,6 +184,7 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     filtered: int = 0
     sampled_out: int = 0
     held: int = 0
+    journal: JournalStatistics | None = None
 
     @property
     def published(self) -> int:
@@ -147,5 +205,11 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     def lost(self) -> int:
         """Return the messages that will never reach the server."""
         return sum(
-            lane.dropped + lane.refused + lane.rejected + lane.abandoned for lane in self.lanes
+            lane.dropped + lane.refused + lane.rejected + lane.abandoned + lane.expired + lane.shed
+            for lane in self.lanes
         )
+
+    @property
+    def journaled(self) -> int:
+        """Return the messages of all lanes that wait in the journal on disk."""
+        return sum(lane.journaled for lane in self.lanes)

@@ -2,7 +2,8 @@ r"""
 What a message looks like in Redis.
 
 Stream key: ``[trader-][{trader_id}:][{instance_id}:]{streams_prefix}[:{topic}]``, as the stock
-bus writes it. Fields of an entry, in this order: ``topic``, ``payload``, ``type``, ``encoding``.
+bus writes it. Fields of an entry, in this order: ``topic``, ``payload``, ``type``, ``encoding``,
+and where there is something to tell ``journaled_at`` and ``gap``.
 NautilusTrader 1.221 reads the first two by position and 1.231 all of them by name, so that both
 read this form. Commands are encoded here, once for each topic up to the payload, in RESP2:
 ``*<items>\r\n`` and then ``$<length>\r\n<bytes>\r\n`` for each item
@@ -25,6 +26,11 @@ FIELD_TOPIC: Final = b"topic"
 FIELD_PAYLOAD: Final = b"payload"
 FIELD_TYPE: Final = b"type"
 FIELD_ENCODING: Final = b"encoding"
+# Ours, behind those of the stock bus, and only where there is something to tell: nanoseconds
+# since the UNIX epoch at which an entry was put into the journal that it comes from, and how
+# many messages of its topic were dropped before it.
+FIELD_JOURNALED_AT: Final = b"journaled_at"
+FIELD_GAP: Final = b"gap"
 HEARTBEAT_TOPIC: Final = "health:heartbeat"
 MAX_ROUTES: Final = 65_536
 
@@ -167,13 +173,26 @@ class Route:
 
     __slots__ = ("head", "middle", "stream", "tail")
 
-    def __init__(self, stream: Stream, topic: str, encoding: str) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        topic: str,
+        encoding: str,
+        more: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        more = tuple(more)
+        items = _XADD_ITEMS + 2 * len(more)
         self.stream = stream
-        self.head = b"*%d\r\n%b%b" % (_XADD_ITEMS, bulk(b"XADD"), bulk(stream.key))
+        self.head = b"*%d\r\n%b%b" % (items, bulk(b"XADD"), bulk(stream.key))
         raw_topic = encode_text(topic)
         self.middle = b"\r\n" + bulk(FIELD_TOPIC) + bulk(raw_topic) + bulk(FIELD_PAYLOAD)
-        self.tail = (
-            b"\r\n" + bulk(FIELD_TYPE) + bulk(b"") + bulk(FIELD_ENCODING) + bulk(encoding.encode())
+        self.tail = b"\r\n" + b"".join(
+            bulk(name) + bulk(value)
+            for name, value in (
+                (FIELD_TYPE, b""),
+                (FIELD_ENCODING, encoding.encode()),
+                *more,
+            )
         )
 
 
@@ -194,6 +213,7 @@ class RouteTable:
         self._encoding = encoding
         self._routes: dict[str, Route] = {}
         self._streams: dict[bytes, Stream] = {}
+        self._others: dict[tuple[StreamNaming, str], RouteTable] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._routes)} topics, {len(self._streams)} streams)"
@@ -201,7 +221,8 @@ class RouteTable:
     @property
     def is_full(self) -> bool:
         """Return whether as many topics are remembered as may be."""
-        return len(self._routes) >= MAX_ROUTES
+        tables = (self, *self._others.values())
+        return any(len(table._routes) >= MAX_ROUTES for table in tables)  # noqa: SLF001 (ours)
 
     def forget_if_full(self) -> None:
         """
@@ -214,11 +235,27 @@ class RouteTable:
         if self.is_full:
             self._routes.clear()
             self._streams.clear()
+            for other in self._others.values():
+                other._routes.clear()  # noqa: SLF001 (another one of this class)
 
     def routes(self, topics: Iterable[str]) -> list[Route]:
         """Return the route of each topic."""
         known = self._routes
         return [known.get(topic) or self.route(topic) for topic in topics]
+
+    def named(self, naming: StreamNaming, encoding: str) -> RouteTable:
+        """Return a table of the same streams for messages that were named in another way."""
+        if (naming, encoding) == (self._naming, self._encoding):
+            return self
+        other = self._others.get((naming, encoding))
+        if other is None:
+            other = self._others[naming, encoding] = RouteTable(naming, encoding)
+            other._streams = self._streams
+        return other
+
+    def marked(self, topic: str, more: Iterable[tuple[bytes, bytes]]) -> Route:
+        """Return a route of `topic` whose entries have more fields; it is not remembered."""
+        return Route(self.route(topic).stream, topic, self._encoding, more)
 
     def route(self, topic: str) -> Route:
         """Return the route of `topic`, the same stream for the same key."""

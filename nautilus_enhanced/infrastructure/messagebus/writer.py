@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from datetime import UTC
 from datetime import datetime
 from functools import partial
@@ -27,6 +28,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus.evidence import Verdict
+from nautilus_enhanced.infrastructure.messagebus.journal.access import NoJournal
 from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
 from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
@@ -37,6 +39,7 @@ from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
     from nautilus_enhanced.infrastructure.messagebus.acknowledgement import ConfirmedLevel
     from nautilus_enhanced.infrastructure.messagebus.acknowledgement import Confirmer
@@ -84,6 +87,8 @@ class StreamWriter:
         Nanoseconds between heartbeats; none without.
     confirmer : Confirmer, optional
         Knows how to ask for acknowledgements beyond ``accepted``.
+    journal : Journal, optional
+        What must outlive the process is written there before it is sent.
     release : Callable[[], int], optional
         Called on the writer's thread before it looks at the lanes: puts into them what was held
         back and is due now, and returns nanoseconds until there is more.
@@ -101,6 +106,7 @@ class StreamWriter:
         on_settled: Callable[[], None],
         heartbeat_interval_ns: int | None = None,
         confirmer: Confirmer | None = None,
+        journal: NoJournal | None = None,
         release: Callable[[], int] = lambda: IDLE,
     ) -> None:
         self._connect = connect
@@ -113,12 +119,13 @@ class StreamWriter:
         self._heartbeat_interval_ns = heartbeat_interval_ns
         self._heartbeat_at_ns = clock.monotonic_ns()
         self._release = release
+        self._journal = journal or NoJournal()
         self._confirmer = confirmer
         self._to_confirm: list[tuple[ConfirmedLevel, Callable[[str], None]]] = []
         self._buffers: PriorityBuffers | None = None
         self._outbox: Outbox | None = None
         self._bell = Doorbell()
-        self.on_put = self._bell.on_put
+        self.on_put = self._journal.wrap(self._bell.on_put)
         self.on_wait = self._bell.on_wait
         self._closing = threading.Event()
         self._abort = threading.Event()
@@ -153,8 +160,8 @@ class StreamWriter:
         # Not what the two batches hold: between them a message is in neither for a moment. What
         # is settled first, so that it is never less than there are.
         lanes = () if self._buffers is None else self._buffers.lanes
-        settled = sum(lane.settled for lane in lanes)
-        return max(0, sum(lane.taken for lane in lanes) - settled)
+        elsewhere = sum(lane.settled + lane.journaled for lane in lanes)
+        return max(0, sum(lane.taken for lane in lanes) - elsewhere)
 
     @property
     def bytes_sent(self) -> int:
@@ -169,6 +176,11 @@ class StreamWriter:
         return since_ns and (self._clock.monotonic_ns() - since_ns) // 1_000_000 + 1
 
     @property
+    def journal(self) -> NoJournal:
+        """Return the journal, or what stands for none."""
+        return self._journal
+
+    @property
     def is_alive(self) -> bool:
         """Return whether the thread runs."""
         return self._thread.is_alive()
@@ -176,7 +188,8 @@ class StreamWriter:
     def start(self, buffers: PriorityBuffers) -> None:
         """Start the thread; it connects and serves `buffers` from now on."""
         self._buffers = buffers
-        self._outbox = Outbox(buffers, self._routes, self._settings)
+        sources = self._journal.attach(buffers)
+        self._outbox = Outbox(sources, self._routes, self._settings)
         self._thread.start()
 
     def wait_first_attempt(self, timeout_s: float) -> bool:
@@ -216,6 +229,8 @@ class StreamWriter:
         buffers = self._buffers
         assert buffers is not None  # noqa: S101 (set by start)
         try:
+            self._journal.open(self._wait_for_journal)
+            self._take_over()
             while not self._abort.is_set():
                 if not self._answered and self._closing.is_set() and not self._pending:
                     break
@@ -239,12 +254,36 @@ class StreamWriter:
         finally:
             self._drop_connection()
             self._first_attempt.set()
-            self._abandon_batch()
+            self._journal.finish(self._in_hand)
+            self._leave_batch()
             self._tell_unconfirmed("the client was closed")
             # Say so first and abandon second: whoever puts later, sweeps.
             self._ended = True
             self.sweep(buffers)
+            self._journal.close()
             self._on_settled()
+
+    def _wait_for_journal(self, pause_s: float) -> bool:
+        """Wait for another process to let go of the journal; return whether not to go on."""
+        return self._abort.wait(pause_s) or self._closing.is_set()
+
+    def _take_over(self) -> None:
+        """Go on where an earlier process was stopped."""
+        recovered = self._journal.recovered(self._routes)
+        outbox = self._outbox
+        assert outbox is not None  # noqa: S101 (set by start)
+        self._in_flight = recovered.in_flight
+        outbox.restore(recovered.unsent)
+        if self._in_flight:
+            # It may have been sent, over a connection that may still be open.
+            self._must_recover = True
+            self._previous = recovered.identity or ()
+
+    @property
+    def _in_hand(self) -> tuple[Batch, Batch]:
+        """Return what was taken from the lanes: in flight, and next."""
+        outbox = self._outbox
+        return self._in_flight, Batch() if outbox is None else outbox.prepared
 
     def _establish(self) -> None:
         """Make one attempt to connect and to settle what was in flight."""
@@ -256,6 +295,7 @@ class StreamWriter:
         self.counts["connects"] += 1
         self.login_refused = None
         self._answered = True
+        self._journal.connected()
         self._first_attempt.set()
 
     @property
@@ -273,7 +313,8 @@ class StreamWriter:
             self._release()
             self._in_flight = outbox.take(self._clock.monotonic_ns())
         if self._in_flight:
-            self._deliver(self._in_flight, outbox)
+            with self._away():
+                self._deliver(self._in_flight, outbox)
             self._on_settled()
             return True
         if self._closing.is_set():
@@ -303,6 +344,7 @@ class StreamWriter:
         now_ms = self._clock.time_ns() // 1_000_000
         batch.number(now_ms)
         connection.make_ready(batch)
+        self._journal.note(self._in_hand, connection.identity)
         # From here on, until it is answered, the batch may be in the streams.
         self._must_recover = True
         fates, error = connection.deliver(batch, partial(self._prepare, outbox, connection, now_ms))
@@ -314,8 +356,8 @@ class StreamWriter:
         if never:
             self.last_rejection = error
         self._in_flight = again
-        accepted.settle(accepted=True)
-        never.settle(accepted=False)
+        self._settle(accepted, accepted=True)
+        self._settle(never, accepted=False)
         if again:
             outbox.renumber()
             if batch.is_resent and Fate.BEHIND in fates:
@@ -332,15 +374,22 @@ class StreamWriter:
         if again or never:
             self._note_refusals(fates)
 
+    def _settle(self, batch: Batch, *, accepted: bool | None) -> None:
+        """Say what became of messages: first to the journal, which must not send them again."""
+        self._journal.settled(batch)
+        batch.settle(accepted=accepted)
+
     def _prepare(self, outbox: Outbox, connection: BusConnection, now_ms: int) -> None:
         """Make the batch after the one in flight, while the server works on that."""
         self._release()
         try:
             outbox.prepare(self._clock.monotonic_ns(), now_ms, connection.make_ready)
+            self._journal.note(self._in_hand, connection.identity)
         except Exception as error:
             # A mistake of ours again, and none of the batch in flight.
             logger.exception("the writer failed; the batch that was made is abandoned")
             self.crash = f"{type(error).__name__}: {error}"
+            self._journal.settled(outbox.prepared)
             outbox.abandon()
 
     def confirm_later(self, level: ConfirmedLevel, tell: Callable[[str], None]) -> None:
@@ -384,9 +433,9 @@ class StreamWriter:
         )
         # Those that never were in their stream get new IDs.
         self._in_flight = never_there
-        present.settle(accepted=True)
+        self._settle(present, accepted=True)
         self._tell_unconfirmed(_MADE_ANEW)
-        unknown.settle(accepted=None)
+        self._settle(unknown, accepted=None)
         self.counts["found_after_reconnect"] += len(present)
 
     def _note_refusals(self, fates: list[Fate]) -> None:
@@ -407,7 +456,7 @@ class StreamWriter:
 
     def _recover(self, connection: BusConnection) -> None:
         """Settle the batch that was in flight when the last connection broke."""
-        if self._previous is not None and not connection.end_previous(self._previous):
+        if self._previous is not None and not self._end_previous(connection, self._previous):
             self._pause(_WAIT_OUT_S)
         queries = self._in_flight.recovery_queries()
         answers = connection.ask(queries)
@@ -419,12 +468,21 @@ class StreamWriter:
         self._must_recover = False
         if not missing:
             self.retrying_since_ns = 0
-        present.settle(accepted=True)
+        self._settle(present, accepted=True)
         # What was written on the old connection cannot be asked about on the new one.
         self._tell_unconfirmed(_MADE_ANEW)
         self.counts["found_after_reconnect"] += len(present)
         self.counts["resent"] += len(missing)
         self._on_settled()
+
+    @staticmethod
+    def _end_previous(connection: BusConnection, previous: Identity) -> bool:
+        """Make sure that the earlier connection is dead; return whether it is sure."""
+        try:
+            return bool(previous) and connection.end_previous(previous)
+        except (TypeError, ValueError):
+            # It was one to a server of another kind, before the settings were changed.
+            return False
 
     def _wait(self, buffers: PriorityBuffers, outbox: Outbox) -> None:
         """Sleep until a lane is due, a put wakes the writer, or the connection needs a look."""
@@ -447,11 +505,22 @@ class StreamWriter:
         if not woken and not len(buffers) and timeout_ns != released_ns:
             # Nothing to send for a while: find out whether the server is still there.
             assert self._connection is not None  # noqa: S101 (`_run` looked)
-            self._connection.ping()
+            with self._away():
+                self._connection.ping()
 
     def _pause(self, pause_s: float) -> None:
         """Wait without listening to the lanes; closing does not cut the pause short."""
-        self._abort.wait(pause_s)
+        with self._away():
+            self._abort.wait(pause_s)
+
+    @contextmanager
+    def _away(self) -> Iterator[None]:
+        """Leave it to the journal's keeper to write what must be written meanwhile."""
+        self._journal.begin_wait()
+        try:
+            yield
+        finally:
+            self._journal.end_wait()
 
     def _disconnected(self, error: Exception) -> None:
         self.last_error = str(error) or type(error).__name__
@@ -459,10 +528,34 @@ class StreamWriter:
             self.login_refused = error
         self._drop_connection()
         self._first_attempt.set()
+        self._journal.disconnected(self._in_hand)
         self._on_settled()
+
+    def _leave_batch(self) -> None:
+        """Leave to the next process what is in the journal, and abandon the rest."""
+        for batch in self._in_hand:
+            for lane, number in zip(batch.lanes, batch.numbers, strict=True):
+                lane.journaled += self._journal.keeps(lane, number)
+        self._in_flight = self._without_kept(self._in_flight)
+        if self._outbox is not None:
+            self._outbox.restore(self._without_kept(self._outbox.prepared))
+        self._abandon_batch()
+
+    def _without_kept(self, batch: Batch) -> Batch:
+        """Return what of a batch the next process will not find in the journal."""
+        lost = batch.select(
+            [
+                not self._journal.keeps(lane, number)
+                for lane, number in zip(batch.lanes, batch.numbers, strict=True)
+            ]
+        )
+        lost.is_resent = batch.is_resent
+        return lost
 
     def _abandon_batch(self) -> None:
         batch, self._in_flight = self._in_flight, Batch()
+        for of in (batch, *([] if self._outbox is None else [self._outbox.prepared])):
+            self._journal.settled(of)
         if self._must_recover or batch.is_resent:
             batch.settle(accepted=None)
         else:

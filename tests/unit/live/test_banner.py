@@ -11,6 +11,7 @@ import nautilus_enhanced
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import decide
+from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.live.banner import banner
 from nautilus_enhanced.live.banner import durability_line
 
@@ -90,12 +91,10 @@ def test_no_password_is_in_it():
 
 
 def test_lanes_that_are_kept_in_different_places_are_told_apart():
-    class Durability:
-        critical = high = "always"
-        normal = "spill"
-        low = "memory"
-
-    assert durability_line(Durability()) == (
-        "durability: always for critical, high; spill for normal; memory for low "
-        "(memory is lost with the process)"
+    durability = DurabilitySettings(
+        critical="always", high="always", normal="spill", directory="/var/lib/bus", fsync=True
+    )
+    assert durability_line(durability) == (
+        "durability: always for critical, high; spill for normal; memory for low; "
+        "journal in /var/lib/bus, on disk before it is sent (memory is lost with the process)"
     )

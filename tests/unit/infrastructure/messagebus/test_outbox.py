@@ -15,6 +15,7 @@ from nautilus_enhanced.infrastructure.messagebus.outbox import plan_batch
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.sources import LaneSource
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
@@ -33,7 +34,9 @@ class World:
         self.routes = RouteTable(naming, "Json")
         self.buffers = PriorityBuffers(BufferSettings(), self, lambda lane: None)
         settings = StreamSettings(batch_messages=batch)
-        self.outbox = Outbox(self.buffers, self.routes, settings)
+        self.outbox = Outbox(
+            [LaneSource(lane) for lane in self.buffers.lanes], self.routes, settings
+        )
         self.in_flight = Batch()
         self.now_ns = LONG_AFTER_NS
         self.now_ms = 1_000

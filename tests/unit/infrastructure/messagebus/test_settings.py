@@ -125,7 +125,16 @@ def test_what_is_no_such_number_is_refused_with_a_sentence(kind, field, low, hig
             "0.001 to 1,000",
         ),
         (lambda: PublishRule(pattern=""), "publishing.rules.pattern", "1 to 256"),
-        (lambda: DurabilitySettings(high="always"), "durability.high", "'memory'"),
+        (lambda: DurabilitySettings(high="disk"), "durability.high", "'always'"),
+        (lambda: DurabilitySettings(directory=""), "durability.directory", "a folder"),
+        (lambda: DurabilitySettings(fsync=1.5), "durability.fsync", "True or False"),
+        (lambda: DurabilitySettings(max_bytes=1), "durability.max_bytes", "1,048,576"),
+        (
+            lambda: DurabilitySettings(handover_timeout_ms=-1),
+            "durability.handover_timeout_ms",
+            "0 to 600,000",
+        ),
+        (lambda: LaneSettings(max_age_ms=0), "max_age_ms", "1 to"),
     ],
 )
 def test_what_is_not_allowed_is_named(make, field, value):

@@ -68,7 +68,7 @@ def test_the_writer_never_sleeps_longer_than_it_said(interval_ms):
     )
     bell = writer._bell = RecordingBell()
     buffers = Buffers(BetweenDropAndAppend(interval_ms))
-    writer._wait(buffers, Outbox(buffers, writer._routes, StreamSettings()))
+    writer._wait(buffers, Outbox(writer._journal.attach(buffers), writer._routes, StreamSettings()))
     # What the bell was told is above the lane's interval or as long as the sleep: so a message
     # that does not ring waits no longer than it may.
     assert bell.said_ns > 0

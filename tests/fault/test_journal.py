@@ -1,0 +1,464 @@
+"""What is in the journal is sent by the next process: once, and in order."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import redis
+from journal_producer import TOPICS
+from proxy import CuttingProxy
+
+from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import BufferFullError
+from nautilus_enhanced.infrastructure.messagebus import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus import HealthState
+from nautilus_enhanced.infrastructure.messagebus import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
+
+
+NAMING = StreamNaming(trader_id="T")
+FAST = ConnectionSettings(
+    connect_timeout_ms=500, response_timeout_ms=1_000, reconnect_min_ms=1, reconnect_max_ms=20
+)
+ORDERS, QUOTES = "events.order.A", "data.quotes.Q"
+HIGH, NORMAL, LOW = MessagePriority.HIGH, MessagePriority.NORMAL, MessagePriority.LOW
+# How long a message may be in memory only, by the promise 5 ms: a machine that is busy is slower.
+EXPOSED_NS = 250_000_000
+
+
+@pytest.fixture
+def durability(tmp_path):
+    return DurabilitySettings(
+        critical="always", high="always", normal="spill", directory=str(tmp_path / "journal")
+    )
+
+
+@pytest.fixture
+def nowhere(free_port):
+    return f"redis://127.0.0.1:{free_port()}"
+
+
+def make_client(url, durability, **options):
+    return BufferedMessageBusClient(
+        url, **({"naming": NAMING, "connection": FAST, "durability": durability} | options)
+    )
+
+
+def contents(store, topic):
+    key = NAMING.key(topic)
+    return [int(fields[b"payload"]) for _, fields in store.xrange(key)]
+
+
+def journaled(client, priority=HIGH):
+    return client.statistics().lanes[priority].journaled
+
+
+class Producer:
+    """The process of `journal_producer`, and what it said."""
+
+    def __init__(self, url, durability, **options):
+        options |= {"url": url, "durability": msgspec.to_builtins(durability)}
+        program = Path(__file__).with_name("journal_producer.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(program), json.dumps(options)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def kill_after(self, number):
+        """Kill it once it has put `number`; return what it had put by then, with the times."""
+        lines = []
+        for line in self._process.stdout:
+            lines.append(line)
+            if line.startswith(f"put {number} "):
+                break
+        self._process.send_signal(signal.SIGKILL)
+        lines += self._process.stdout
+        self._process.wait(10.0)
+        killed_ns = time.monotonic_ns()
+        put = [line.split()[1:] for line in lines if line.startswith("put ") and line[-1] == "\n"]
+        return [(int(number), int(at)) for number, at in put], killed_ns
+
+    def finish(self):
+        """Let it end by itself; return its figures."""
+        out, _ = self._process.communicate(timeout=60.0)
+        assert "flushed True" in out
+        return json.loads(out.rpartition("figures ")[2])
+
+
+def assert_nothing_is_doubled_or_out_of_order(store):
+    for topic in TOPICS:
+        found = contents(store, topic)
+        assert found == sorted(set(found)), topic
+
+
+def kill_in_turns(store, durability, rounds, rng, url):
+    """Kill one producer after the other; return what must not be missing of order flow."""
+    first, required = 0, set()
+    for _ in range(rounds):
+        producer = Producer(url, durability, first=first, count=100_000)
+        put, killed_ns = producer.kill_after(first + rng.randrange(20, 150))
+        required |= {number for number, at_ns in put if at_ns < killed_ns - EXPOSED_NS}
+        first = put[-1][0] + 2
+    figures = Producer(url, durability, first=first, count=50).finish()
+    assert_nothing_is_doubled_or_out_of_order(store)
+    for topic in TOPICS[:2]:
+        missing = (required | set(range(first, first + 50))) - set(contents(store, topic))
+        assert not missing
+    return figures
+
+
+def test_a_process_that_is_killed_again_and_again_loses_no_order_event(server, store, durability):
+    rng = random.Random(3)
+    kill_in_turns(store, durability, 4, rng, f"redis://127.0.0.1:{server.port}")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("fsync", [False, True])
+def test_a_process_that_is_killed_two_hundred_times_loses_no_order_event(
+    server, store, durability, fsync
+):
+    durability = msgspec.structs.replace(durability, fsync=fsync)
+    kill_in_turns(store, durability, 200, random.Random(5), f"redis://127.0.0.1:{server.port}")
+
+
+def test_killed_while_the_server_is_away_it_loses_nothing_of_lanes_that_spill(
+    server, store, durability, nowhere, eventually
+):
+    producer = Producer(nowhere, durability, first=0, count=100, wait_s=0.1, then="wait")
+    put, _ = producer.kill_after(99)
+    assert len(put) == 100
+    # The kill came right behind the last: of the quotes some may not have spilled.
+    again = Producer(nowhere, durability, first=100, count=100, wait_s=0.1, then="wait")
+    lines = iter(again._process.stdout.readline, "waiting\n")
+    assert len(list(lines)) == 100
+    time.sleep(1.0)
+    again._process.kill()
+    again._process.wait(10.0)
+    again._process.stdout.close()
+    figures = Producer(f"redis://127.0.0.1:{server.port}", durability, first=200, count=10).finish()
+    assert_nothing_is_doubled_or_out_of_order(store)
+    for topic in TOPICS:
+        assert set(range(100, 210)) <= set(contents(store, topic)), topic
+    assert figures["lanes"][HIGH]["restored"] >= 300
+    assert figures["lanes"][NORMAL]["restored"] >= 100
+    late = [f for _, f in store.xrange(NAMING.key(ORDERS)) if int(f[b"payload"]) in range(100, 200)]
+    assert all(list(fields)[:4] == [b"topic", b"payload", b"type", b"encoding"] for fields in late)
+    assert all(0 < time.time_ns() - int(fields[b"journaled_at"]) < 120e9 for fields in late)
+
+
+def test_killed_between_sending_and_the_answer_nothing_is_doubled(server, store, durability):
+    """The answers never come, so that only the entry IDs in the journal can tell."""
+    with CuttingProxy(server.port) as proxy:
+        url = f"redis://127.0.0.1:{proxy.port}"
+        producer = Producer(url, durability, first=0, count=100_000)
+        for line in producer._process.stdout:
+            if line.startswith("put 50 "):
+                break
+        proxy.swallow_answers()
+        for line in producer._process.stdout:
+            if line.startswith("put 200 "):
+                break
+        producer._process.kill()
+        producer._process.wait(10.0)
+        producer._process.stdout.close()
+    arrived = len(contents(store, ORDERS))
+    figures = Producer(
+        f"redis://127.0.0.1:{server.port}", durability, first=1_000_000, count=10
+    ).finish()
+    assert_nothing_is_doubled_or_out_of_order(store)
+    assert len(contents(store, ORDERS)) > arrived
+    assert figures["found_after_reconnect"] > 0
+
+
+def test_streams_of_one_key_keep_their_order_too(server, store, durability):
+    url = f"redis://127.0.0.1:{server.port}"
+    producer = Producer(url, durability, first=0, count=100_000, per_topic=False)
+    producer.kill_after(80)
+    Producer(url, durability, first=200_000, count=20, per_topic=False).finish()
+    entries = [f for _, f in store.xrange("trader-T:stream")]
+    for topic in TOPICS:
+        numbers = [int(f[b"payload"]) for f in entries if f[b"topic"] == topic.encode()]
+        assert numbers == sorted(set(numbers))
+        assert set(range(200_000, 200_020)) <= set(numbers)
+
+
+def test_what_is_left_at_closing_is_sent_by_the_next_client(
+    server, store, durability, nowhere, eventually
+):
+    client = make_client(nowhere, durability)
+    client.start(0.1)
+    for number in range(300):
+        client.offer(ORDERS, b"%d" % number)
+        client.offer(QUOTES, b"%d" % number)
+    client.stop(0.2)
+    figures = client.statistics()
+    assert figures.journaled == 600
+    assert figures.lost == figures.in_flight == 0
+    with make_started(server, durability) as second:
+        assert second.statistics().journal.state == "open"
+        assert second.flush_blocking(10.0)
+        assert contents(store, ORDERS) == contents(store, QUOTES) == list(range(300))
+        assert second.statistics().acknowledged == 600
+        assert second.statistics().journaled == 0
+
+
+class make_started:  # noqa: N801 (read as a function)
+    """Start a client of the session's server, and stop it in the end."""
+
+    def __init__(self, server, durability, **options):
+        self._client = make_client(f"redis://127.0.0.1:{server.port}", durability, **options)
+
+    def __enter__(self):
+        self._client.start(5.0)
+        return self._client
+
+    def __exit__(self, *_):
+        self._client.stop()
+
+
+def test_memory_stays_within_its_bound_while_the_disk_takes_the_rest(
+    durability, free_port, make_server, eventually
+):
+    port = free_port()
+    buffers = BufferSettings(normal=LaneSettings(max_messages=1_000))
+    client = make_client(f"redis://127.0.0.1:{port}", durability, buffers=buffers)
+    client.start(0.1)
+    published = 0
+    while published < 20_000:
+        assert client.offer(QUOTES, b"%d" % published)
+        published += 1
+        if published % 200 == 0:
+            eventually(lambda: client.statistics().lanes[NORMAL].queued < 500)
+    eventually(lambda: journaled(client, NORMAL) == published)
+    figures = client.statistics()
+    assert figures.lost == 0
+    assert figures.journal.waiting == published
+    assert 0 < figures.journal.oldest_age_ms < 60_000
+    assert any("wait" in reason for reason in client.health().reasons)
+    late = make_server(port=port)
+    late.start()
+    assert client.flush_blocking(20.0)
+    client.stop()
+    with redis.Redis(port=port) as there:
+        assert contents(there, QUOTES) == list(range(published))
+    late.stop()
+
+
+def test_a_full_journal_gives_up_low_then_normal_and_then_refuses_order_flow(
+    durability, free_port, make_server, eventually
+):
+    port = free_port()
+    durability = msgspec.structs.replace(durability, low="spill", max_bytes=1024**2)
+    small = {"max_messages": 200}
+    buffers = BufferSettings(
+        high=UrgentLaneSettings(**small), normal=LaneSettings(**small), low=LaneSettings(**small)
+    )
+    client = make_client(f"redis://127.0.0.1:{port}", durability, buffers=buffers)
+    client.start(0.1)
+    text = b" " * 1_000
+    topics = {HIGH: ORDERS, NORMAL: QUOTES, LOW: "health:status"}
+    put = dict.fromkeys(topics, 0)
+
+    def offer(priority, count):
+        for _ in range(count):
+            client.offer(topics[priority], b"%d" % put[priority] + text)
+            put[priority] += 1
+            if put[priority] % 50 == 0:
+                eventually(lambda: not has_room_on_disk(client) or not queued(client, priority))
+
+    offer(LOW, 600)
+    offer(NORMAL, 600)
+    figures = client.statistics()
+    assert figures.lanes[LOW].shed > 0
+    assert figures.lanes[NORMAL].shed == 0
+    offer(HIGH, 600)
+    figures = client.statistics()
+    assert figures.lanes[LOW].journaled <= 3_000
+    assert figures.lanes[NORMAL].shed > 0
+    assert figures.lanes[HIGH].refused == figures.lanes[HIGH].shed == 0
+    for _ in range(1_500):
+        client.offer(ORDERS, b"%d" % put[HIGH] + text)
+        put[HIGH] += 1
+        time.sleep(0.0005)
+    eventually(lambda: client.statistics().lanes[HIGH].refused > 0)
+    figures = client.statistics()
+    assert figures.lanes[HIGH].shed == 0
+    assert client.health().state is HealthState.UNHEALTHY
+    assert any("it may take" in reason for reason in client.health().reasons)
+    server = make_server(port=port)
+    server.start()
+    assert client.flush_blocking(20.0)
+    eventually(lambda: not client.statistics().journal.problem)
+    client.stop()
+    with redis.Redis(port=port) as there:
+        assert_gaps_are_told(there, topics, put, client.statistics())
+    server.stop()
+
+
+def assert_gaps_are_told(store, topics, put, figures):
+    entries = store.xrange(NAMING.key(topics[HIGH]))
+    numbers = [int(fields[b"payload"]) for _, fields in entries]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == put[HIGH] - figures.lanes[HIGH].refused
+    for priority in (NORMAL, LOW):
+        # Each gap is told by the entry behind it, to the message.
+        entries = store.xrange(NAMING.key(topics[priority]))
+        before = -1
+        for _, fields in entries:
+            number = int(fields[b"payload"])
+            assert number - before - 1 == int(fields.get(b"gap", 0))
+            before = number
+        lane = figures.lanes[priority]
+        assert len(entries) == put[priority] - lane.shed - lane.dropped
+
+
+def has_room_on_disk(client):
+    return not client.statistics().journal.problem
+
+
+def queued(client, priority):
+    return client.statistics().lanes[priority].queued
+
+
+def test_what_is_too_old_is_counted_and_not_sent(server, store, durability, nowhere, eventually):
+    client = make_client(nowhere, durability)
+    client.start(0.1)
+    for number in range(10):
+        client.offer(ORDERS, b"%d" % number)
+        client.offer(QUOTES, b"%d" % number)
+    client.stop(0.1)
+    time.sleep(0.3)
+    buffers = BufferSettings(normal=LaneSettings(max_age_ms=200))
+    with make_started(server, durability, buffers=buffers) as second:
+        second.offer(QUOTES, b"10")
+        assert second.flush_blocking(10.0)
+        figures = second.statistics()
+    assert contents(store, ORDERS) == list(range(10))
+    assert contents(store, QUOTES) == [10]
+    assert figures.lanes[NORMAL].expired == 10
+    (entry,) = store.xrange(NAMING.key(QUOTES))
+    assert entry[1][b"gap"] == b"10"
+    assert any("max_age_ms" in reason for reason in second.health().reasons)
+
+
+def test_a_second_process_of_the_trader_waits_for_the_first(server, store, durability, eventually):
+    with make_started(server, durability) as first:
+        second = make_client(f"redis://127.0.0.1:{server.port}", durability)
+        assert not second.start(0.2)
+        for number in range(10):
+            first.offer(ORDERS, b"%d" % number)
+            second.offer(ORDERS, b"%d" % (100 + number))
+        assert first.flush_blocking(5.0)
+        time.sleep(0.2)
+        assert second.statistics().acknowledged == 0
+        assert second.statistics().journal.state == "waiting"
+        assert any(f"process {os.getpid()}" in reason for reason in second.health().reasons)
+    assert second.flush_blocking(10.0)
+    second.stop()
+    assert contents(store, ORDERS) == [*range(10), *range(100, 110)]
+    assert second.statistics().second_writer == 0
+
+
+def test_it_goes_on_without_the_journal_when_the_first_does_not_end(server, store, durability):
+    with make_started(server, durability):
+        hasty = msgspec.structs.replace(durability, handover_timeout_ms=100)
+        with make_started(server, hasty) as second:
+            second.offer(ORDERS, b"1")
+            assert second.flush_blocking(5.0)
+            assert second.statistics().journal.state == "unavailable"
+            assert second.health().state is HealthState.UNHEALTHY
+    assert contents(store, ORDERS) == [1]
+
+
+def test_a_journal_that_cannot_be_read_is_put_aside_and_said(server, store, durability):
+    folder = Path(durability.directory)
+    folder.mkdir()
+    (folder / "T-stream.journal").write_bytes(b"not a journal at all" * 50)
+    with make_started(server, durability) as client:
+        client.offer(ORDERS, b"1")
+        assert client.flush_blocking(5.0)
+        aside = client.statistics().journal.put_aside
+        assert "not a database" in aside
+        assert Path(aside.partition(": ")[0]).read_bytes().startswith(b"not a journal at all")
+        assert client.health().state is HealthState.DEGRADED
+
+
+def test_damaged_rows_are_left_out_and_the_others_are_sent(server, store, durability, nowhere):
+    client = make_client(nowhere, durability)
+    client.start(0.1)
+    for number in range(600):
+        client.offer(QUOTES, b"%d" % number)
+    client.stop(0.1)
+    (path,) = Path(durability.directory).glob("*.journal")
+    with sqlite3.connect(path) as database:
+        rows = database.execute("SELECT position, length(body) FROM log ORDER BY 2 DESC").fetchall()
+        damaged = rows[0][0]
+        database.execute("UPDATE log SET body = zeroblob(99) WHERE position = ?", (damaged,))
+    database.close()
+    with make_started(server, durability) as second:
+        assert second.flush_blocking(10.0)
+        assert "damaged" in second.statistics().journal.put_aside
+    found = contents(store, QUOTES)
+    assert found == sorted(set(found))
+    assert 300 <= len(found) < 600
+
+
+def test_a_folder_that_cannot_be_made_is_refused_where_the_client_is_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    durability = DurabilitySettings(high="always", directory=str(tmp_path / "file" / "x"))
+    with pytest.raises(ValueError, match=r"durability\.directory"):
+        make_client("redis://localhost", durability)
+
+
+def test_saving_writes_what_is_buffered(durability, nowhere, eventually):
+    client = make_client(nowhere, durability)
+    assert client.save() is False
+    client.start(0.1)
+    for number in range(5_000):
+        client.offer(QUOTES, b"%d" % number)
+    client.offer(ORDERS, b"1")
+    assert client.save(10.0)
+    figures = client.statistics()
+    assert figures.journal.waiting == 5_001
+    client.stop(0.0)
+
+
+async def test_waiting_publishers_are_told_when_their_message_is_sent(
+    server, store, durability, free_port, make_server
+):
+    port = free_port()
+    client = make_client(f"redis://127.0.0.1:{port}", durability)
+    await client.connect(0.1)
+    task = asyncio.create_task(client.publish(ORDERS, b"1", ack="accepted"))
+    await asyncio.sleep(0.3)
+    assert not task.done()
+    assert journaled(client) == 1
+    late = make_server(port=port)
+    late.start()
+    await asyncio.wait_for(task, 10.0)
+    await client.close()
+    late.stop()
+
+
+def test_a_refused_message_is_still_refused(durability, nowhere):
+    buffers = BufferSettings(high=UrgentLaneSettings(max_messages=1))
+    client = make_client(nowhere, durability, buffers=buffers)
+    # Not started, so that nobody takes anything to disk.
+    client.publish_nowait(ORDERS, b"1")
+    with pytest.raises(BufferFullError):
+        client.publish_nowait(ORDERS, b"2")
