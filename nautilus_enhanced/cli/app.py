@@ -26,6 +26,10 @@ COMMANDS: Final = {
         "nautilus_enhanced.cli.demo.command",
         "Watch a live node trade over the enhanced bus, on this machine alone.",
     ),
+    "journal": (
+        "nautilus_enhanced.cli.journal",
+        "Look into the journal of a node, and send what waits in it.",
+    ),
     "patches": (
         "nautilus_enhanced.cli.patches",
         "Put the kernel's hook into the source of a NautilusTrader fork.",

@@ -94,6 +94,10 @@ class PriorityBuffers:
         for lane in self.lanes:
             lane.adopt()
 
+    def lane_of(self, topic: str, priority: MessagePriority | None = None) -> Lane:
+        """Return the lane that a message goes through."""
+        return self.lanes[self._policy.priority_of(topic) if priority is None else priority]
+
     def publish(
         self,
         topic: str,

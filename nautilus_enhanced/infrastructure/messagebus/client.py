@@ -54,6 +54,8 @@ from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
     from types import TracebackType
     from typing import Self
 
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
     from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
+    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
     from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
@@ -110,6 +113,8 @@ class BufferedMessageBusClient:
         Overflow policies of one's own, for the lanes that they are given for.
     clock : Clock, optional
         The clock.
+    journal_path : Path, optional
+        The file of the journal, instead of the one that `durability` and `naming` lead to.
 
     Raises
     ------
@@ -134,6 +139,7 @@ class BufferedMessageBusClient:
         heartbeat_interval_secs: int | None = None,
         overflow: Mapping[MessagePriority, OverflowPolicy] | None = None,
         clock: Clock | None = None,
+        journal_path: Path | None = None,
     ) -> None:
         clock = clock or SystemClock()
         priorities = priorities or PrioritySettings()
@@ -152,7 +158,7 @@ class BufferedMessageBusClient:
         check_choice("encoding", encoding, _ENCODING_NAMES)
         self._encode = msgspec.msgpack.encode if encoding == "msgpack" else msgspec.json.encode
         self._settled = threading.Condition()
-        self._flush_waiters = 0
+        self._waiters = 0
         self._closed = False
         self._pid = os.getpid()
         latency = LatencyMeter(clock)
@@ -178,9 +184,12 @@ class BufferedMessageBusClient:
                 heartbeat_interval_secs and heartbeat_interval_secs * 1_000_000_000
             ),
             confirmer=self._confirmer,
-            journal=open_journal(durability, buffers, naming, _ENCODING_NAMES[encoding], clock),
+            journal=open_journal(
+                durability, buffers, naming, _ENCODING_NAMES[encoding], clock, path=journal_path
+            ),
             release=self._release_held,
         )
+        self._writer.journal.call_when_written(self._wake_waiters)
         policy = priorities.policy()
         self._buffers = PriorityBuffers(
             buffers,
@@ -402,7 +411,8 @@ class BufferedMessageBusClient:
         ack : {'buffered', 'accepted', 'replicated', 'fsynced'}, default 'buffered'
             ``buffered`` returns once the message is in its lane, ``accepted`` once the server
             has it in its stream, ``replicated`` once ``streams.ack_replicas`` replicas have it
-            too, ``fsynced`` once it is on the server's disk.
+            too, ``fsynced`` once it is on the server's disk, or on this machine's where the lane's
+            durability is ``always`` with `fsync`.
 
         Raises
         ------
@@ -427,6 +437,12 @@ class BufferedMessageBusClient:
             return
         if self._rules is not None and self._rules.keeps_back(topic, priority):
             raise NotAcceptedError(f"a publishing rule keeps back all messages on {topic!r}")
+        journal, lane = self._writer.journal, self._buffers.lane_of(topic, priority)
+        if ack == "fsynced" and journal.is_synced(lane):
+            unwritten = journal.unwritten
+            self._put(topic, message, priority, None)
+            await self._wait_for_journal(lane, lane.published, unwritten)
+            return
         if ack != "accepted":
             await asyncio.to_thread(self._confirmer.require, ack)
         loop = asyncio.get_running_loop()
@@ -466,6 +482,27 @@ class BufferedMessageBusClient:
                 f"the message on {topic!r} is in its stream, but not surely {ack}: {problem}"
             )
 
+    async def _wait_for_journal(self, lane: Lane, published: int, unwritten: int) -> None:
+        """
+        Wait until the first `published` messages of a lane are on this machine's disk.
+
+        Raises
+        ------
+        NotConfirmedError
+            If they could not be written, or not in time; they are sent all the same.
+        """
+        journal = self._writer.journal
+        is_written = await asyncio.to_thread(
+            self._wait_until,
+            lambda: journal.has_written(lane, published),
+            self._streams.ack_timeout_ms / 1_000,
+        )
+        if not is_written or journal.unwritten != unwritten:
+            raise NotConfirmedError(
+                "the message is on its way, but not surely on the disk of this machine: see the "
+                "journal in `health()`"
+            )
+
     def flush_blocking(self, timeout_s: float) -> bool:
         """
         Wait until the fate of everything published so far is known.
@@ -483,15 +520,16 @@ class BufferedMessageBusClient:
             Whether it is; False if the time was up.
         """
         goals = [FlushGoal(lane) for lane in self._buffers.lanes]
+        return self._wait_until(lambda: all(goal.is_reached for goal in goals), timeout_s)
+
+    def _wait_until(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Wait for something that the writer or the journal's keeper brings about."""
         with self._settled:
-            self._flush_waiters += 1
+            self._waiters += 1
             try:
-                return self._settled.wait_for(
-                    lambda: all(goal.is_reached for goal in goals),
-                    timeout_s,
-                )
+                return self._settled.wait_for(condition, timeout_s)
             finally:
-                self._flush_waiters -= 1
+                self._waiters -= 1
 
     async def flush(self, timeout_s: float = 5.0) -> bool:
         """Do what `flush_blocking` does without blocking the event loop."""
@@ -528,8 +566,11 @@ class BufferedMessageBusClient:
 
     def _on_settled(self) -> None:
         self._figures.note_settled()
+        self._wake_waiters()
+
+    def _wake_waiters(self) -> None:
         # Reading the number without the lock is enough: a waiter that comes later looks itself.
-        if self._flush_waiters:
+        if self._waiters:
             with self._settled:
                 self._settled.notify_all()
 

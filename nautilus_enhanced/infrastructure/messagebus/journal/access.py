@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
-from nautilus_enhanced.infrastructure.messagebus.journal.journal import Recovered
 from nautilus_enhanced.infrastructure.messagebus.journal.keeper import JournalKeeper
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import Recovered
 from nautilus_enhanced.infrastructure.messagebus.sources import LaneSource
 
 
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
     from nautilus_enhanced.infrastructure.messagebus.connection import Identity
+    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
     from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
     from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
     from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
@@ -54,7 +54,7 @@ class NoJournal:
 
     def recovered(self, routes: RouteTable) -> Recovered:
         """Return what an earlier process had begun to send."""
-        return Recovered(Batch(), Batch())
+        return Recovered()
 
     def note(self, batches: Sequence[Batch], identity: Identity | None) -> None:
         """Write what must be written before `batches` are sent."""
@@ -87,6 +87,22 @@ class NoJournal:
     def save(self, timeout_s: float) -> bool:
         """Write at once what is to outlive the process; return whether it is written."""
         return False
+
+    def is_synced(self, lane: Lane) -> bool:
+        """Return whether every message of a lane is on this machine's disk before it is sent."""
+        return False
+
+    @property
+    def unwritten(self) -> int:
+        """Return the messages that should have been written and could not be."""
+        return 0
+
+    def has_written(self, lane: Lane, published: int) -> bool:
+        """Return whether the first `published` messages of a lane are written, or were tried."""
+        return True
+
+    def call_when_written(self, on_written: Callable[[], None]) -> None:
+        """Have `on_written` called when messages were written or could not be; must not wait."""
 
     def statistics(self) -> JournalStatistics | None:
         """Return the journal's figures, or None without one."""
@@ -185,6 +201,23 @@ class WriterJournal(NoJournal):
     def save(self, timeout_s: float) -> bool:
         """Write at once what is to outlive the process; return whether it is written."""
         return self._keeper.save(timeout_s)
+
+    def is_synced(self, lane: Lane) -> bool:
+        """Return whether every message of a lane is on this machine's disk before it is sent."""
+        return self._journal.is_synced(lane)
+
+    @property
+    def unwritten(self) -> int:
+        """Return the messages that should have been written and could not be."""
+        return self._journal.unwritten
+
+    def has_written(self, lane: Lane, published: int) -> bool:
+        """Return whether the first `published` messages of a lane are written, or were tried."""
+        return self._journal.has_written(lane, published)
+
+    def call_when_written(self, on_written: Callable[[], None]) -> None:
+        """Have `on_written` called when messages were written or could not be; must not wait."""
+        self._journal.on_written = on_written
 
     def statistics(self) -> JournalStatistics | None:
         """Return the journal's figures."""

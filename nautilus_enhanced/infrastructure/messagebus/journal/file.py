@@ -141,6 +141,43 @@ class JournalFile:
         os.pwrite(handle, b"%d" % os.getpid(), 0)
         self._lock_file = handle
 
+    def holder(self) -> str:
+        """Return the process that has the journal, or an empty string if none has."""
+        try:
+            handle = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return ""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return os.pread(handle, 20, 0).decode(errors="replace").strip() or "(unknown)"
+        finally:
+            os.close(handle)
+        return ""
+
+    def open_to_read(self) -> None:
+        """
+        Open the file to look into it, whoever has it; nothing of it is changed.
+
+        Raises
+        ------
+        JournalError
+            If it is no journal.
+        sqlite3.Error
+            If it cannot be read.
+        """
+        database = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=_BUSY_S,
+            isolation_level=None,
+        )
+        self._database = database
+        try:
+            self._check(database)
+        except _NotAJournalError as error:
+            raise JournalError(f"{error}") from error
+
     def open(self) -> Damage | None:
         """
         Open the file, made if need be; `lock` comes first.
@@ -239,16 +276,45 @@ class JournalFile:
             If that cannot be done.
         """
         self._disconnect()
+        target = self._free_name()
+        for side in _SIDE_FILES:
+            with suppress(FileNotFoundError):
+                Path(f"{self.path}{side}").rename(f"{target}{side}")
+        return Damage(str(target), reason)
+
+    def put_rows_aside(self, positions: list[int]) -> str:
+        """
+        Move rows that cannot be read into a file beside the journal: a line of hex for each.
+
+        Returns
+        -------
+        str
+            The file.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            If that cannot be done; the rows stay.
+        """
+        target = self._free_name()
+        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+        with os.fdopen(handle, "w") as file:
+            for position in positions:
+                found = self._execute("SELECT body FROM log WHERE position = ?", (position,))
+                (body,) = found.fetchone()
+                file.write(f"{position} {bytes(body).hex()}\n")
+        self.delete(positions)
+        return str(target)
+
+    def _free_name(self) -> Path:
+        """Return a name for what is put aside that nothing has."""
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         target = Path(f"{self.path}.aside-{stamp}")
         number = 1
         while target.exists():
             number += 1
             target = Path(f"{self.path}.aside-{stamp}-{number}")
-        for side in _SIDE_FILES:
-            with suppress(FileNotFoundError):
-                Path(f"{self.path}{side}").rename(f"{target}{side}")
-        return Damage(str(target), reason)
+        return target
 
     # -- rows ------------------------------------------------------------------------------------
 

@@ -22,9 +22,6 @@ from typing import Any
 from typing import Final
 from typing import Literal
 
-import msgspec
-
-from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalBusyError
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.journal.file import JournalFile
@@ -37,6 +34,12 @@ from nautilus_enhanced.infrastructure.messagebus.journal.records import Row
 from nautilus_enhanced.infrastructure.messagebus.journal.records import SentId
 from nautilus_enhanced.infrastructure.messagebus.journal.records import State
 from nautilus_enhanced.infrastructure.messagebus.journal.records import Stored
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import Recovered
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import SentFinder
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import decode_identity
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import encode_identity
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import load
+from nautilus_enhanced.infrastructure.messagebus.journal.recovery import take_up
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
     from nautilus_enhanced.infrastructure.messagebus.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
     from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
     from nautilus_enhanced.infrastructure.messagebus.lanes import Entry
     from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
@@ -68,25 +72,6 @@ _FLUSH_NS: Final = 100_000_000
 _RETRY_NS: Final = 1_000_000_000
 
 JournalState = Literal["waiting", "open", "unavailable", "closed"]
-
-
-class Recovered(msgspec.Struct):
-    """
-    What an earlier process had begun to send.
-
-    Attributes
-    ----------
-    in_flight : Batch
-        Messages with entry IDs, under which they may have been sent.
-    unsent : Batch
-        Messages without: they go next.
-    identity : tuple or None
-        Which connection to which server it was.
-    """
-
-    in_flight: Any
-    unsent: Any
-    identity: Any = None
 
 
 class Journal:
@@ -140,6 +125,8 @@ class Journal:
         self._put_aside = ""
         self._written = 0
         self._unwritten_count = 0
+        # Called, on the thread that wrote, when messages are on disk or could not be written.
+        self.on_written: Callable[[], None] = lambda: None
         self.is_connected = False
         self.is_busy = False
         self.is_ending = False
@@ -213,51 +200,16 @@ class Journal:
         self._state = "unavailable"
 
     def _load(self) -> None:
-        """Take account of what earlier processes left."""
-        state: State | None = None
-        runs: list[tuple[int, StoredRun]] = []
-        sessions = set()
-        damaged = []
-        for position, size, row in self._file.rows():
-            if isinstance(row, JournalError):
-                damaged.append(str(row))
-                continue
-            for stored in row.stored:
-                run = StoredRun(stored.first, stored.end, position, size, stored.at_ns)
-                runs.append((stored.lane, run))
-                sessions.add(stored.session)
-            if row.state is not None:
-                state = row.state
-                self._ledger.note_state(position)
-        if damaged:
-            # What is readable is still sent; the file as it was stays to be looked at.
-            self._put_aside = f"{len(damaged)} damaged rows were left out: {damaged[0]}"
-            logger.error("the journal %s has %s", self._file.path, self._put_aside)
-        if state is not None:
-            self._ledger.restore_settled(state.settled)
-            for lane, gaps in zip(self._lanes, state.gaps, strict=False):
-                lane.shed_gaps.update(gaps)
-        for priority, run in runs:
-            self._ledger.note_run(priority, run)
-        self._last_state = state
-        for lane in self._lanes:
-            handed = frozenset(
-                sent.number
-                for sent in (state.sent if state is not None else ())
-                if sent.lane == lane.lane.priority
-            )
-            lane.handed = handed
-            lane.unread.extend(lane.ledger.runs)
-            waiting = lane.ledger.unsettled
-            lane.lane.restored += waiting
-            lane.lane.taken += waiting
-            on_writer = sum(
-                1
-                for number in handed
-                if number not in lane.ledger.settled
-                and any(run.first <= number < run.end for run in lane.ledger.runs)
-            )
-            lane.lane.journaled += waiting - on_writer
+        """Take account of what earlier processes left, and begin a session."""
+        loaded = load(self._file, self._ledger)
+        if loaded.damaged:
+            # What is readable is still sent.
+            kept_as = self._file.put_rows_aside(list(loaded.damaged))
+            reason = next(iter(loaded.damaged.values()))
+            self._put_aside = f"{kept_as}: {len(loaded.damaged)} rows, {reason}"
+            logger.warning("damaged rows of a journal were put aside: %s", self._put_aside)
+        self._last_state = loaded.state
+        take_up(self._lanes, loaded.state)
         self._sessions = self._file.sessions()
         self._session = self._file.begin_session(
             Session(
@@ -267,20 +219,20 @@ class Journal:
                 encoding=self._encoding,
             )
         )
-        self._file.forget_sessions(min(sessions, default=self._session))
+        self._file.forget_sessions(min(loaded.sessions, default=self._session))
 
     def recovered(self, routes: RouteTable) -> Recovered:
         """Return, once, what an earlier process had begun to send."""
-        in_flight, unsent = Batch(), Batch()
+        recovered = Recovered()
         state, self._last_state = self._last_state, None
         if self._state != "open" or state is None:
-            return Recovered(in_flight, unsent)
+            return recovered
         with self._lock:
-            rows: dict[int, Row] = {}
+            finder = SentFinder(self._file, self._ledger)
             for sent in state.sent:
                 lane = self._lanes[sent.lane].lane
                 try:
-                    found = self._find(sent, rows)
+                    found = finder.find(sent)
                 except JournalError as error:
                     self._put_aside = str(error)
                     lane.rejected += 1
@@ -291,27 +243,14 @@ class Journal:
                 stored, index = found
                 entry = (stored.topics[index], stored.payloads[index], None)
                 route = self._routes_of(routes, stored.session).route(entry[0])
-                if sent.milliseconds or sent.sequence:
-                    in_flight.add(lane, (entry,), (route,), (sent.number,))
-                    in_flight.ids.append((sent.milliseconds, sent.sequence))
-                else:
-                    unsent.add(lane, (entry,), (route,), (sent.number,))
-            self._in_flight = (in_flight, unsent)
-        return Recovered(in_flight, unsent, _decode_identity(state.connection))
-
-    def _find(self, sent: SentId, rows: dict[int, Row]) -> tuple[Stored, int] | None:
-        """Return where the payload of a message stands that is not settled."""
-        ledger = self._ledger.lanes[sent.lane]
-        if sent.number in ledger.settled:
-            return None
-        for run in ledger.runs:
-            if run.first <= sent.number < run.end:
-                if run.position not in rows:
-                    rows[run.position] = self._file.read(run.position)
-                for stored in rows[run.position].stored:
-                    if stored.lane == sent.lane and stored.first == run.first:
-                        return stored, sent.number - run.first
-        return None
+                has_id = sent.milliseconds or sent.sequence
+                batch = recovered.in_flight if has_id else recovered.unsent
+                batch.add(lane, (entry,), (route,), (sent.number,))
+                if has_id:
+                    batch.ids.append((sent.milliseconds, sent.sequence))
+            self._in_flight = (recovered.in_flight, recovered.unsent)
+        recovered.identity = decode_identity(state.connection)
+        return recovered
 
     # -- the writer ------------------------------------------------------------------------------
 
@@ -356,7 +295,7 @@ class Journal:
                 not batch.is_journaled or batch.noted_ids is batch.ids for batch in batches
             ):
                 return
-            self._connection = _encode_identity(identity)
+            self._connection = encode_identity(identity)
             self._write_state()
 
     def settled(self, batch: Batch) -> None:
@@ -404,6 +343,31 @@ class Journal:
         return number not in ledger.settled and any(
             run.first <= number < run.end for run in ledger.runs
         )
+
+    def is_synced(self, lane: Lane) -> bool:
+        """Return whether every message of a lane is on disk before it is sent."""
+        return self._state == "open" and self._settings.fsync and lane.priority in self.is_always
+
+    @property
+    def unwritten(self) -> int:
+        """Return the messages that should have been written and could not be."""
+        return self._unwritten_count
+
+    def has_written(self, lane: Lane, published: int) -> bool:
+        """Return whether the first `published` messages of a lane are written, or were tried."""
+        # A number, without the lock: whoever asks may hold one that `on_written` waits for.
+        return self._lanes[lane.priority].written_to >= published
+
+    def _tell_written(self) -> None:
+        """Note up to where the lanes are written, and tell who waits for it."""
+        for source in self._lanes:
+            in_hand = sum(
+                len(entries)
+                for stored, entries in self._unwritten
+                if stored.lane == source.lane.priority
+            )
+            source.written_to = source.lane.removed - in_hand
+        self.on_written()
 
     # -- the keeper ------------------------------------------------------------------------------
 
@@ -500,6 +464,7 @@ class Journal:
         self._unwritten.clear()
         run = source.ledger.runs[-1]
         source.note_stored(run, stored, entries)
+        self._tell_written()
         return True
 
     def _make_room(self, size: int) -> bool:
@@ -560,8 +525,12 @@ class Journal:
             for of in stored:
                 self._unwritten_count += len(of.topics)
                 self._settle_numbers(of.lane, range(of.first, of.end))
+            if stored:
+                self._tell_written()
             return
         self._note_written(written, stored)
+        if stored:
+            self._tell_written()
         self._ledger.note_state(written[0])
         self._is_dirty = False
         for batch in self._in_flight:
@@ -707,18 +676,3 @@ def _first_places(entries: Sequence[Entry]) -> list[tuple[str, int]]:
 
 def _ms_to_ns(value: int | None) -> int | None:
     return None if value is None else value * 1_000_000
-
-
-def _encode_identity(identity: Identity | None) -> bytes:
-    return b"" if identity is None else msgspec.msgpack.encode(identity)
-
-
-def _decode_identity(raw: bytes) -> Identity | None:
-    if not raw:
-        return None
-
-    def as_tuple(value: Any) -> Any:
-        return tuple(map(as_tuple, value)) if isinstance(value, list) else value
-
-    identity: Identity = as_tuple(msgspec.msgpack.decode(raw))
-    return identity

@@ -93,6 +93,8 @@ class JournaledLane:
         self.lane = lane
         self.durability = durability
         self.ledger = ledger
+        # How many messages of the lane are on disk, or need not be.
+        self.written_to = 0
         self.receipts: dict[int, Receipt] = {}
         # What the lane dropped, and what was given up of what stands on disk: not yet told.
         self.gaps: dict[str, int] = {}

@@ -6,6 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.journal.access import NoJournal
 from nautilus_enhanced.infrastructure.messagebus.journal.access import WriterJournal
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
     from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
     from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
@@ -36,18 +36,21 @@ def open_journal(
     naming: StreamNaming,
     encoding: str,
     clock: Clock,
+    *,
+    path: Path | None = None,
 ) -> NoJournal:
     """
-    Return the journal that the settings ask for; it is opened by the writer.
+    Return the journal that the settings, or else a path, ask for; it is opened by the writer.
 
     Raises
     ------
     ConfigurationError
         If its folder cannot be made or written to.
     """
-    if durability is None or not durability.has_journal:
+    durability = durability or DurabilitySettings()
+    if path is None and not durability.has_journal:
         return NoJournal()
-    folder = durability.folder()
+    folder = durability.folder() if path is None else path.parent
     try:
         folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
     except OSError as error:
@@ -58,5 +61,6 @@ def open_journal(
         raise ConfigurationError(
             "durability.directory", str(folder), "a folder that this process may write to"
         )
-    journal = Journal(journal_path(folder, naming), durability, naming, encoding, clock)
+    path = path or journal_path(folder, naming)
+    journal = Journal(path, durability, naming, encoding, clock)
     return WriterJournal(journal, buffers)
