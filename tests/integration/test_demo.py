@@ -108,6 +108,64 @@ def test_shared_recordings_are_replayed(name):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+# -- outages --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chaos(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "chaos.json"
+    done = run_demo("--chaos", "--bus", "enhanced", "--seconds", "8", "--json", str(path))
+    return done, json.loads(path.read_text()) if path.exists() else None
+
+
+def test_nothing_is_lost_or_doubled_when_the_server_is_killed(chaos):
+    done, report = chaos
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1].startswith("OK: 0 lost, 0 doubled of ")
+    assert report["ok"] is True
+    assert report["problems"] == []
+    assert report["lost"] == report["duplicated"] == report["out_of_order"] == 0
+    figures = report["chaos"]
+    # What was acknowledged is in the streams, and the consumer got all of it.
+    assert figures["stored"] == report["consumed"] == sum(report["acknowledged"].values())
+    assert figures["stored"] >= sum(report["published"].values()) > 1_000
+    assert figures["consumer_missed"] == figures["consumer_doubled"] == 0
+    assert figures["consumer_reconnects"] == len(figures["outages"])
+
+
+def test_the_server_was_really_killed_and_kept_what_it_had(chaos):
+    outages = chaos[1]["chaos"]["outages"]
+    assert len(outages) == 2
+    pids = [outages[0]["killed_pid"], *(outage["started_pid"] for outage in outages)]
+    assert len(set(pids)) == 3
+    assert [outage["killed_pid"] for outage in outages] == pids[:-1]
+    for outage in outages:
+        assert 0 < outage["entries_before"] <= outage["entries_after"]
+        assert outage["down_s"] >= 0.5
+        assert outage["resumed_ms"] >= 0.0
+    assert outages[0]["entries_after"] < outages[1]["entries_before"]
+
+
+def test_the_figures_of_outages_go_with_each_other(chaos):
+    done, report = chaos
+    figures = report["chaos"]
+    outages = figures["outages"]
+    assert figures["down_s"] == pytest.approx(sum(outage["down_s"] for outage in outages), abs=0.01)
+    assert figures["resumed_ms_max"] == max(outage["resumed_ms"] for outage in outages)
+    # 200 quotes a second come at least while the server is away.
+    assert figures["waiting_max"] > 100
+    down, all_events = figures["order_event_latency_down_ms"], report["order_event_latency_ms"]
+    assert 0 < down["events"] < all_events["events"]
+    assert down["max"] <= all_events["max"]
+    lines = done.stdout.splitlines()
+    for number, outage in enumerate(outages, 1):
+        killed = f"outage {number}/2: server killed (pid {outage['killed_pid']})"
+        back = f"outage {number}/2: server back (pid {outage['started_pid']})"
+        (first,) = (i for i, line in enumerate(lines) if killed in line)
+        (second,) = (i for i, line in enumerate(lines) if back in line)
+        assert first < second
+
+
 # -- bad input -----------------------------------------------------------------------------------
 
 
@@ -119,6 +177,8 @@ def test_shared_recordings_are_replayed(name):
         (["--json", "/nowhere/x.json"], "'/nowhere/x.json' cannot be written"),
         (["--redis-url", "http://x"], "`--redis-url` was 'http://x', allowed:"),
         (["--redis-url", "redis://127.0.0.1:1/0"], "does not answer"),
+        (["--chaos", "--redis-url", "redis://127.0.0.1:1/0"], "is not the demo's to kill"),
+        (["--chaos", "--seconds", "3"], "outages need `--seconds` 6 or more, was 3"),
         (["--bus", "fast"], "'fast' is not one of 'stock', 'enhanced', 'both'"),
         (["--nonsense"], "No such option"),
     ],
@@ -167,6 +227,49 @@ def test_no_folder_for_temporary_files_gets_a_sentence_and_exit_code_2(tmp_path)
 
 
 # -- interruption --------------------------------------------------------------------------------
+
+
+def demo_in_an_outage(name, value):
+    """Start the demo and return it when the server has just been killed."""
+    process = subprocess.Popen(
+        [*DEMO, "--chaos", "--bus", "enhanced", "--seconds", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {name: value},
+    )
+    for line in process.stdout:
+        if "server killed" in line:
+            return process
+    raise AssertionError("the server was not killed")
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.6])
+def test_an_interruption_in_an_outage_stops_everything(delay_s):
+    # Of seed 1 the first outage lasts 1.8 s.
+    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-outage-{delay_s}"
+    process = demo_in_an_outage(*marker.split("="))
+    time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=5)
+    deadline = time.monotonic() + 2
+    while processes_of(marker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(marker) == []
+    assert "Traceback" not in out
+    assert process.returncode == 130
+
+
+def test_nothing_is_left_when_the_demo_is_killed_in_an_outage():
+    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-outage-kill"
+    process = demo_in_an_outage(*marker.split("="))
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 15
+    while processes_of(marker) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(marker) == []
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,12 @@ import click
 import msgspec
 
 from nautilus_enhanced.cli.app import EXIT_FAILED
+from nautilus_enhanced.cli.demo.chaos import ChaosEvent
 from nautilus_enhanced.cli.demo.messages import BusName
+from nautilus_enhanced.cli.demo.messages import NodeProgress
+from nautilus_enhanced.cli.demo.outages import MIN_TRADING_S
 from nautilus_enhanced.cli.demo.report import BusReport
+from nautilus_enhanced.cli.demo.report import judged
 from nautilus_enhanced.cli.demo.report import table
 from nautilus_enhanced.cli.demo.report import verdict
 from nautilus_enhanced.cli.demo.run import DemoSettings
@@ -35,6 +39,7 @@ Examples:
   nt-enhanced demo --bus both --seconds 20
   nt-enhanced demo --replay quotes.parquet --json demo.json
   nt-enhanced demo --redis-url redis://localhost:6379/0
+  nt-enhanced demo --chaos --seconds 30
 """
 
 
@@ -50,6 +55,9 @@ class ProgressPrinter:
 
     def __call__(self, progress: Progress) -> None:
         """Show it."""
+        if progress.event is not None:
+            self._show_event(progress, progress.event)
+            return
         text = self._text(progress)
         if self._is_terminal:
             self._width = max(self._width, len(text))
@@ -66,6 +74,14 @@ class ProgressPrinter:
             click.echo(err=self._to_stderr)
             self._width = 0
 
+    def _show_event(self, progress: Progress, event: ChaosEvent) -> None:
+        """Show it on a line of its own, above the line that changes."""
+        text = f"{progress.bus}: {event_text(event, progress.node)}"
+        start = "\r" if self._is_terminal else ""
+        colour = "red" if event.kind == "killed" else "green"
+        # click leaves the colour out where its output is no terminal.
+        click.secho(f"{start}{text:<{self._width}}", fg=colour, err=self._to_stderr)
+
     def _text(self, progress: Progress) -> str:
         node = progress.node
         if node is None:
@@ -76,6 +92,17 @@ class ProgressPrinter:
             f"orders {node.orders_submitted:,} ({node.orders_filled:,} filled)  "
             f"published {node.published:,}  consumed {progress.consumed:,}"
         )
+
+
+def event_text(event: ChaosEvent, node: NodeProgress | None) -> str:
+    """Return what to say of a kill or restart, with what the node last said."""
+    text = f"{event.elapsed_s:6.1f} s  outage {event.number}/{event.of}: "
+    if event.kind == "killed":
+        return f"{text}server killed (pid {event.pid}), for {event.down_s:.1f} s"
+    text += f"server back (pid {event.pid}) after {event.down_s:.1f} s"
+    if node is not None and node.waiting is not None:
+        text += f", {node.waiting:,} messages waited"
+    return text
 
 
 @click.command("demo", epilog=EXAMPLES, context_settings={"show_default": True})
@@ -93,8 +120,17 @@ class ProgressPrinter:
 @click.option(
     "--bus",
     type=click.Choice(["stock", "enhanced", "both"]),
-    default="enhanced",
+    show_default="enhanced; with --chaos both",
     help="The bus of the node; both runs one after the other.",
+)
+@click.option(
+    "--chaos",
+    is_flag=True,
+    show_default=False,
+    help=(
+        "Kill the embedded server (SIGKILL) every 2 to 3 s, restart it 0.5 to 2 s later, and "
+        "compare what is in the streams at the end with what was published."
+    ),
 )
 @click.option(
     "--replay",
@@ -112,7 +148,9 @@ class ProgressPrinter:
     metavar="BASE/QUOTE",
     help="What the recording is of, where the file does not say it, such as EUR/USD.",
 )
-@click.option("--seed", default=1, help="Selects the course of the generated market.")
+@click.option(
+    "--seed", default=1, help="Selects the course of the generated market and of --chaos."
+)
 @click.option(
     "--burst-size",
     type=click.IntRange(0, 100_000),
@@ -130,9 +168,10 @@ def command(
     *,
     seconds: float,
     redis_url: str | None,
-    bus: Literal["stock", "enhanced", "both"],
+    bus: Literal["stock", "enhanced", "both"] | None,
     replay: str | None,
     json_path: str | None,
+    chaos: bool,
     **options: Any,
 ) -> None:
     """
@@ -144,19 +183,24 @@ def command(
     needed.
 
     Exits with 0 only if orders were filled and no message was lost or doubled; with 1 if not,
-    with 2 if it could not be run.
+    with 2 if it could not be run. With --chaos the enhanced bus alone decides: what the stock
+    bus loses is shown beside it.
     """
     if redis_url is not None:
         if redis_url == EMBEDDED:
             redis_url = None
         else:
             check_url("--redis-url", redis_url)
+    check_chaos(redis_url, seconds, chaos=chaos)
     check_readable(replay)
     check_writable(json_path)
-    settings = DemoSettings(seconds=seconds, redis_url=redis_url, replay=replay, **options)
+    settings = DemoSettings(
+        seconds=seconds, redis_url=redis_url, replay=replay, chaos=chaos, **options
+    )
     # A terminal that closes and a `kill` end the demo as Ctrl-C does: children first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
+    bus = bus or ("both" if chaos else "enhanced")
     buses = ("stock", "enhanced") if bus == "both" else (bus,)
     # With the result on standard output, what is for people goes beside it.
     to_stderr = json_path == "-"
@@ -170,8 +214,33 @@ def command(
     _print_summary(reports, to_stderr=to_stderr)
     if json_path is not None:
         _write_json(json_path, reports, both=bus == "both")
-    if not all(report.ok for report in reports):
+    if not all(report.ok for report in judged(reports)):
         raise SystemExit(EXIT_FAILED)
+
+
+def check_chaos(redis_url: str | None, seconds: float, *, chaos: bool) -> None:
+    """
+    Refuse outages of a server that is not ours, and a run too short for one.
+
+    Raises
+    ------
+    click.BadParameter
+        If the options do not go together.
+    """
+    if not chaos:
+        return
+    if redis_url is not None:
+        raise click.BadParameter(
+            "it kills the server, and one of your own, which others may use and which may not "
+            "keep its data, is not the demo's to kill; leave out `--redis-url` for an embedded one",
+            param_hint="--chaos",
+        )
+    if seconds < MIN_TRADING_S:
+        raise click.BadParameter(
+            f"outages need `--seconds` {MIN_TRADING_S:.0f} or more, was {seconds:g}: one fits in "
+            "only then",
+            param_hint="--chaos",
+        )
 
 
 def check_readable(path: str | None) -> None:
@@ -224,7 +293,7 @@ def _print_summary(reports: list[BusReport], *, to_stderr: bool) -> None:
         click.echo("  ".join(cells).rstrip(), err=to_stderr)
     click.echo(err=to_stderr)
     # click leaves the colour out where its output is no terminal.
-    ok = all(report.ok for report in reports)
+    ok = all(report.ok for report in judged(reports))
     click.secho(verdict(reports), fg="green" if ok else "red", bold=True, err=to_stderr)
 
 

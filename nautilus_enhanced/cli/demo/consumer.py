@@ -14,6 +14,8 @@ from typing import Final
 import msgspec
 import redis
 from nautilus_trader.serialization.serializer import MsgSpecSerializer
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from nautilus_enhanced.cli.demo.messages import ConsumerProgress
 from nautilus_enhanced.cli.demo.messages import ConsumerRequest
@@ -27,6 +29,9 @@ SCAN_INTERVAL_S: Final = 0.25
 PROGRESS_INTERVAL_S: Final = 0.25
 BLOCK_MS: Final = 100
 COUNT: Final = 5_000
+RETRY_INTERVAL_S: Final = 0.05
+# For so long the server may be away before this gives up.
+PATIENCE_S: Final = 15.0
 # Reads without anything new after which the streams count as read to the end.
 QUIET_READS: Final = 3
 
@@ -34,6 +39,9 @@ QUIET_READS: Final = 3
 class StreamReader:
     """
     Read all streams of a trader from their beginning, with plain XREAD.
+
+    The position in each stream is the last entry that was taken, so that after an outage of the
+    server reading goes on behind it: nothing is skipped and nothing taken twice.
 
     Parameters
     ----------
@@ -43,7 +51,12 @@ class StreamReader:
 
     def __init__(self, request: ConsumerRequest) -> None:
         # redis-py's types promise answers in more forms than these settings give.
-        self._client: Any = redis.Redis.from_url(request.server_url, socket_timeout=10.0)
+        self._client: Any = redis.Redis.from_url(
+            request.server_url,
+            socket_timeout=10.0,
+            # An outage is to be seen here: `run` tries again.
+            retry=Retry(NoBackoff(), 0),
+        )
         self._pattern = f"trader-{request.trader_id}:*"
         self._serializer = MsgSpecSerializer(encoding=msgspec.json, timestamps_as_str=True)
         self._positions: dict[bytes, bytes] = {}
@@ -102,13 +115,24 @@ def run(request: ConsumerRequest) -> ConsumerResult:
     threading.Thread(target=_watch_stdin, args=(finish,), daemon=True).start()
     scan_at = progress_at = 0.0
     quiet = 0
+    reconnects = 0
+    lost_at: float | None = None
     while quiet < QUIET_READS:
         finishing = finish.is_set()
         now = time.monotonic()
-        if finishing or now >= scan_at:
-            reader.find_streams()
-            scan_at = now + SCAN_INTERVAL_S
-        entries = reader.read()
+        try:
+            if finishing or now >= scan_at:
+                reader.find_streams()
+                scan_at = now + SCAN_INTERVAL_S
+            entries = reader.read()
+        except (redis.ConnectionError, redis.TimeoutError):
+            lost_at = lost_at or now
+            if now - lost_at > PATIENCE_S:
+                raise
+            time.sleep(RETRY_INTERVAL_S)
+            continue
+        reconnects += lost_at is not None
+        lost_at = None
         quiet = quiet + 1 if finishing and not entries else 0
         if now >= progress_at:
             tell(to_line(ConsumerProgress(consumed=reader.consumed)))
@@ -120,6 +144,7 @@ def run(request: ConsumerRequest) -> ConsumerResult:
         by_type=dict(reader.by_type),
         undecodable=reader.undecodable,
         out_of_order=reader.out_of_order,
+        reconnects=reconnects,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
@@ -33,6 +34,7 @@ class NodeRequest(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     witness_path: str
     log_dir: str
+    samples_path: str | None = None
 
 
 class ConsumerRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,7 @@ class NodeProgress(msgspec.Struct, frozen=True, kw_only=True, tag="node_progress
     orders_submitted: int
     orders_filled: int
     published: int
+    waiting: int | None = None
 
 
 class OrderEventSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +95,7 @@ class ConsumerResult(msgspec.Struct, frozen=True, kw_only=True, tag="consumer_re
     by_type: dict[str, int]
     undecodable: int
     out_of_order: int
+    reconnects: int = 0
 
 
 ChildMessage = NodeProgress | NodeResult | ConsumerProgress | ConsumerResult
@@ -120,6 +124,21 @@ def fingerprint(topic: str, payload: bytes) -> str:
     return blake2b(topic.encode() + b"\0" + payload, digest_size=12).hexdigest()
 
 
+def write_sequences(path: Path, by_topic: dict[str, list[str]]) -> None:
+    """Write the fingerprints of each topic's messages, in order."""
+    path.write_bytes(msgspec.json.encode(by_topic))
+
+
+def read_sequences(path: Path) -> dict[str, list[str]]:
+    """Read the fingerprints of each topic's messages, in order."""
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, list[str]])
+
+
+def tally_of(by_topic: dict[str, list[str]]) -> dict[str, int]:
+    """Return how often each fingerprint is in the sequences."""
+    return dict(Counter(digest for sequence in by_topic.values() for digest in sequence))
+
+
 def write_tally(path: Path, tally: dict[str, int]) -> None:
     """Write how often each fingerprint was seen."""
     path.write_bytes(msgspec.json.encode(tally))
@@ -137,23 +156,27 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     lost : int
-        Messages that the witness in the node saw published and the consumer never got.
+        Messages that the witness in the node saw published and that never arrived.
     duplicated : int
-        Messages that the consumer got more often than they were published.
+        Messages that arrived more often than they were published.
     unwitnessed : int
         Messages from before the witness was in place (components announcing themselves).
+    out_of_order : int
+        Messages that came behind one that was published after them; 0 where only numbers are
+        compared.
     """
 
     lost: int
     duplicated: int
     unwitnessed: int
+    out_of_order: int = 0
 
 
-def compare(published: dict[str, int], consumed: dict[str, int]) -> Comparison:
-    """Return what was lost or doubled between the witness's tally and the consumer's."""
-    lost = sum(max(0, n - consumed.get(key, 0)) for key, n in published.items())
-    duplicated = sum(max(0, n - max(1, published.get(key, 0))) for key, n in consumed.items())
-    unwitnessed = sum(1 for key in consumed if key not in published)
+def compare(published: dict[str, int], arrived: dict[str, int]) -> Comparison:
+    """Return what was lost or doubled between the witness's tally and that of what arrived."""
+    lost = sum(max(0, n - arrived.get(key, 0)) for key, n in published.items())
+    duplicated = sum(max(0, n - max(1, published.get(key, 0))) for key, n in arrived.items())
+    unwitnessed = sum(1 for key in arrived if key not in published)
     return Comparison(lost=lost, duplicated=duplicated, unwitnessed=unwitnessed)
 
 

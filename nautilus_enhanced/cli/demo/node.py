@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 from typing import Final
@@ -32,7 +33,9 @@ from nautilus_enhanced.cli.demo.messages import NodeRequest
 from nautilus_enhanced.cli.demo.messages import NodeResult
 from nautilus_enhanced.cli.demo.messages import fingerprint
 from nautilus_enhanced.cli.demo.messages import to_line
-from nautilus_enhanced.cli.demo.messages import write_tally
+from nautilus_enhanced.cli.demo.messages import write_sequences
+from nautilus_enhanced.cli.demo.sampling import PublisherSampler
+from nautilus_enhanced.cli.demo.sampling import waiting
 from nautilus_enhanced.cli.demo.strategy import DemoStrategy
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
@@ -58,7 +61,7 @@ class Witness:
     """
 
     def __init__(self) -> None:
-        self.tally: Counter[str] = Counter()
+        self.by_topic: defaultdict[str, list[str]] = defaultdict(list)
         self.by_priority: Counter[str] = Counter()
         self._closed = False
         self._priorities = TopicPriorities(PrioritySettings().table())
@@ -73,7 +76,7 @@ class Witness:
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Note a message."""
-        self.tally[fingerprint(topic, payload)] += 1
+        self.by_topic[topic].append(fingerprint(topic, payload))
         self.by_priority[self._priorities.priority_of(topic).name] += 1
 
 
@@ -137,6 +140,12 @@ def run(request: NodeRequest) -> NodeResult:
     witness = Witness()
     node.kernel.msgbus.add_listener(witness)
     started_at = 0.0
+    backing: Any = node.kernel.msgbus_database
+    is_enhanced = request.bus == "enhanced"
+    sampler: PublisherSampler | None = None
+    if is_enhanced and request.samples_path is not None:
+        sampler = PublisherSampler(backing.statistics)
+        sampler.start()
 
     def progress() -> None:
         tell(
@@ -148,6 +157,7 @@ def run(request: NodeRequest) -> NodeResult:
                     orders_submitted=strategy.submitted,
                     orders_filled=strategy.filled,
                     published=witness.by_priority.total(),
+                    waiting=waiting(backing.statistics()) if is_enhanced else None,
                 )
             )
         )
@@ -181,10 +191,12 @@ def run(request: NodeRequest) -> NodeResult:
     # nowhere on either bus, and is no loss.
     witness.close()
     node.dispose()
-    backing: Any = node.kernel.msgbus_database
-    if request.bus == "enhanced":
+    if is_enhanced:
         acknowledged = {lane.priority: lane.acknowledged for lane in backing.statistics().lanes}
-    write_tally(Path(request.witness_path), dict(witness.tally))
+    if sampler is not None and request.samples_path is not None:
+        sampler.stop()
+        Path(request.samples_path).write_bytes(msgspec.json.encode(sampler.samples))
+    write_sequences(Path(request.witness_path), dict(witness.by_topic))
     return NodeResult(
         quotes=strategy.quotes,
         trades=strategy.trades,

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.cli.demo.chaos_report import ChaosReport
+from nautilus_enhanced.cli.demo.chaos_report import chaos_problems
+from nautilus_enhanced.cli.demo.latency import Latency
+from nautilus_enhanced.cli.demo.latency import order_event_latency
 from nautilus_enhanced.cli.demo.messages import BusName
 from nautilus_enhanced.cli.demo.messages import Comparison
 from nautilus_enhanced.cli.demo.messages import ConsumerResult
 from nautilus_enhanced.cli.demo.messages import NodeResult
-from nautilus_enhanced.cli.demo.messages import OrderEventSeen
-from nautilus_enhanced.cli.demo.messages import percentile
-
-
-class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    How long order events took from the venue's push to the strategy's callback.
-
-    Attributes
-    ----------
-    events : int
-        Order events measured.
-    p50, p99, max : float or None
-        Milliseconds; None if nothing was measured.
-    """
-
-    events: int = 0
-    p50: float | None = None
-    p99: float | None = None
-    max: float | None = None
 
 
 class BusReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +46,14 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
     consumed : int
         Messages that the consumer read and decoded.
     lost, duplicated, out_of_order, undecodable : int
-        What the consumer missed, got twice, got in the wrong order, could not decode.
+        What the consumer missed, got twice, got in the wrong order, could not decode. With
+        outages the first three are read from the streams themselves.
     order_event_latency_ms : Latency
         How long order events took to the strategy.
     bursts : int
         Bursts of market data that the venue sent.
+    chaos : ChaosReport or None
+        What outages of the server did, if there were any.
     """
 
     ok: bool
@@ -88,36 +77,7 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
     undecodable: int
     order_event_latency_ms: Latency
     bursts: int
-
-
-def order_event_latency(pushes: list[dict[str, Any]], seen: list[OrderEventSeen]) -> Latency:
-    """
-    Match the venue's pushes with the strategy's callbacks.
-
-    Parameters
-    ----------
-    pushes : list[dict]
-        Each with client_order_id, execution_type, trade_id and monotonic_ns.
-    seen : list[OrderEventSeen]
-        What the strategy noted, by the same clock.
-    """
-    pushed = {
-        (push["client_order_id"], push["execution_type"], push["trade_id"]): push["monotonic_ns"]
-        for push in pushes
-    }
-    waits_ms = sorted(
-        (event.monotonic_ns - pushed[key]) / 1e6
-        for event in seen
-        if (key := (event.client_order_id, event.execution_type, event.trade_id)) in pushed
-    )
-    if not waits_ms:
-        return Latency()
-    return Latency(
-        events=len(waits_ms),
-        p50=round(percentile(waits_ms, 0.50), 3),
-        p99=round(percentile(waits_ms, 0.99), 3),
-        max=round(waits_ms[-1], 3),
-    )
+    chaos: ChaosReport | None = None
 
 
 def judge(
@@ -130,9 +90,11 @@ def judge(
     comparison: Comparison,
     pushes: list[dict[str, Any]],
     bursts: int,
+    chaos: ChaosReport | None = None,
 ) -> BusReport:
     """Return the report of a run, with the verdict."""
     latency = order_event_latency(pushes, node.order_events)
+    out_of_order = max(comparison.out_of_order, consumer.out_of_order)
     problems = []
     if not node.orders_filled:
         problems.append("no order was filled")
@@ -140,8 +102,8 @@ def judge(
         problems.append(f"{comparison.lost:,} messages were lost")
     if comparison.duplicated:
         problems.append(f"{comparison.duplicated:,} messages were doubled")
-    if consumer.out_of_order:
-        problems.append(f"{consumer.out_of_order:,} messages were out of order")
+    if out_of_order:
+        problems.append(f"{out_of_order:,} messages were out of order")
     if consumer.undecodable:
         problems.append(f"{consumer.undecodable:,} messages could not be decoded")
     if not latency.events:
@@ -152,6 +114,8 @@ def judge(
         # The witness came after components had announced themselves, so this may be more.
         if sum(node.acknowledged.values()) < sum(node.published.values()):
             problems.append("the server did not acknowledge everything that was published")
+    if chaos is not None:
+        problems += chaos_problems(chaos, bus)
     return BusReport(
         ok=not problems,
         problems=problems,
@@ -170,24 +134,44 @@ def judge(
         consumed=consumer.consumed,
         lost=comparison.lost,
         duplicated=comparison.duplicated,
-        out_of_order=consumer.out_of_order,
+        out_of_order=out_of_order,
         undecodable=consumer.undecodable,
         order_event_latency_ms=latency,
         bursts=bursts,
+        chaos=chaos,
     )
 
 
+def judged(reports: list[BusReport]) -> list[BusReport]:
+    """
+    Return the reports that decide: all of them.
+
+    With outages it is the enhanced bus's alone, if that ran: what they do to the stock bus is
+    shown and is no failure of the demo.
+    """
+    ours = [report for report in reports if report.bus == "enhanced"]
+    return ours if ours and ours[0].chaos is not None else reports
+
+
 def verdict(reports: list[BusReport]) -> str:
-    """Return the one sentence that sums up all runs."""
-    bad = [f"{report.bus}: {', '.join(report.problems)}" for report in reports if not report.ok]
+    """Return the one sentence, or two, that sum up all runs."""
+    bad = [
+        f"{report.bus}: {', '.join(report.problems)}" for report in judged(reports) if not report.ok
+    ]
     if bad:
         return f"Failed: {'; '.join(bad)}."
     last = reports[-1]
+    published = sum(last.published.values())
+    latency = last.order_event_latency_ms
+    order_events = (
+        f"order events reached the strategy in {latency.p50:,.1f} ms (median) and "
+        f"{latency.p99:,.1f} ms (p99)"
+    )
+    if last.chaos is not None:
+        return f"OK: {_outcome(last, last.chaos)}; {order_events}.{_stock_losses(reports)}"
     sentence = (
-        f"OK: {last.orders_filled:,} orders filled and {sum(last.published.values()):,} messages "
-        f"published, none lost, none doubled; order events reached the strategy in "
-        f"{last.order_event_latency_ms.p50:,.1f} ms (median) and "
-        f"{last.order_event_latency_ms.p99:,.1f} ms (p99)"
+        f"OK: {last.orders_filled:,} orders filled and {published:,} messages "
+        f"published, none lost, none doubled; {order_events}"
     )
     if len(reports) > 1:
         stock = reports[0].order_event_latency_ms
@@ -195,46 +179,95 @@ def verdict(reports: list[BusReport]) -> str:
     return f"{sentence}."
 
 
+def _outcome(report: BusReport, chaos: ChaosReport) -> str:
+    outages = f"{len(chaos.outages)} outage{'s' if len(chaos.outages) > 1 else ''}"
+    resumed = (
+        ""
+        if chaos.resumed_ms_max is None
+        else (f"; publishing resumed within {chaos.resumed_ms_max:,.0f} ms")
+    )
+    return (
+        f"{report.lost:,} lost, {report.duplicated:,} doubled of "
+        f"{sum(report.published.values()):,} messages in {outages} of the server "
+        f"({chaos.down_s:,.1f} s){resumed}"
+    )
+
+
+def _stock_losses(reports: list[BusReport]) -> str:
+    stock = [report for report in reports[:-1] if report.bus == "stock"]
+    return "".join(
+        f" The stock bus lost {report.lost:,} of {sum(report.published.values()):,}."
+        for report in stock
+    )
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.2f} ms"
+
+
+def _acknowledged(report: BusReport) -> str:
+    return f"{sum(report.acknowledged.values()):,}" if report.bus == "enhanced" else "never"
+
+
+def _outages(chaos: ChaosReport) -> str:
+    return f"{len(chaos.outages)} / {chaos.down_s:,.1f} s"
+
+
+def _waiting(chaos: ChaosReport) -> str:
+    return "not told" if chaos.waiting_max is None else f"{chaos.waiting_max:,}"
+
+
+def _resumed(chaos: ChaosReport) -> str:
+    if chaos.resumed_ms_max is not None:
+        return f"{chaos.resumed_ms_max:,.0f} ms"
+    times = sum(outage.resumed_ms is not None for outage in chaos.outages)
+    return f"{times} times of {len(chaos.outages)}" if times else "never"
+
+
+# A label and what to show beside it; the figures of outages only where there were some.
+Row = tuple[str, Callable[[BusReport], str]]
+ChaosRow = tuple[str, Callable[[ChaosReport], str]]
+
+_BEFORE: Final[list[Row]] = [
+    ("quotes / trades", lambda r: f"{r.quotes:,} / {r.trades:,}"),
+    ("orders submitted / filled", lambda r: f"{r.orders_submitted:,} / {r.orders_filled:,}"),
+    ("orders canceled / rejected", lambda r: f"{r.orders_canceled:,} / {r.orders_rejected:,}"),
+]
+_OUTAGES: Final[list[ChaosRow]] = [
+    ("outages of the server / in all", _outages),
+    ("messages waiting at most", _waiting),
+    ("publishing resumed within", _resumed),
+    ("messages in the streams", lambda c: f"{c.stored:,}"),
+]
+_AFTER: Final[list[Row]] = [
+    ("published", lambda r: f"{sum(r.published.values()):,}"),
+    ("acknowledged", _acknowledged),
+    ("consumed and decoded", lambda r: f"{r.consumed:,}"),
+    ("lost / doubled", lambda r: f"{r.lost:,} / {r.duplicated:,}"),
+    ("order event to strategy, p50", lambda r: _ms(r.order_event_latency_ms.p50)),
+    ("order event to strategy, p99", lambda r: _ms(r.order_event_latency_ms.p99)),
+    ("order event to strategy, max", lambda r: _ms(r.order_event_latency_ms.max)),
+]
+_LATENCY_DOWN: Final[list[ChaosRow]] = [
+    ("  while the server was away, p50", lambda c: _ms(c.order_event_latency_down_ms.p50)),
+    ("  while the server was away, p99", lambda c: _ms(c.order_event_latency_down_ms.p99)),
+]
+
+
 def table(reports: list[BusReport]) -> list[tuple[str, ...]]:
     """Return the summary as rows of text: a heading, then a row for each figure."""
+    chaos = [report.chaos for report in reports if report.chaos is not None]
 
-    def row(label: str, *values: str) -> tuple[str, ...]:
-        return (label, *values)
+    def rows(figures: list[Row]) -> list[tuple[str, ...]]:
+        return [(label, *(show(report) for report in reports)) for label, show in figures]
 
-    def ms(value: float | None) -> str:
-        return "-" if value is None else f"{value:,.2f} ms"
+    def chaos_rows(figures: list[ChaosRow]) -> list[tuple[str, ...]]:
+        return [(label, *(show(one) for one in chaos)) for label, show in figures if chaos]
 
-    rows = [row("", *(report.bus for report in reports))]
-    rows.append(row("quotes / trades", *(f"{r.quotes:,} / {r.trades:,}" for r in reports)))
-    rows.append(
-        row(
-            "orders submitted / filled",
-            *(f"{r.orders_submitted:,} / {r.orders_filled:,}" for r in reports),
-        )
-    )
-    rows.append(
-        row(
-            "orders canceled / rejected",
-            *(f"{r.orders_canceled:,} / {r.orders_rejected:,}" for r in reports),
-        )
-    )
-    rows.append(row("published", *(f"{sum(r.published.values()):,}" for r in reports)))
-    rows.append(
-        row(
-            "acknowledged",
-            *(
-                f"{sum(r.acknowledged.values()):,}" if r.bus == "enhanced" else "never"
-                for r in reports
-            ),
-        )
-    )
-    rows.append(row("consumed and decoded", *(f"{r.consumed:,}" for r in reports)))
-    rows.append(row("lost / doubled", *(f"{r.lost:,} / {r.duplicated:,}" for r in reports)))
-    for name in ("p50", "p99", "max"):
-        rows.append(
-            row(
-                f"order event to strategy, {name}",
-                *(ms(getattr(r.order_event_latency_ms, name)) for r in reports),
-            )
-        )
-    return rows
+    return [
+        ("", *(report.bus for report in reports)),
+        *rows(_BEFORE),
+        *chaos_rows(_OUTAGES),
+        *rows(_AFTER),
+        *chaos_rows(_LATENCY_DOWN),
+    ]

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 import time
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Final
 import msgspec
 import redis
 
+from nautilus_enhanced.cli.demo.chaos import Chaos
+from nautilus_enhanced.cli.demo.chaos import ChaosEvent
+from nautilus_enhanced.cli.demo.chaos_report import report_chaos
 from nautilus_enhanced.cli.demo.messages import BusName
 from nautilus_enhanced.cli.demo.messages import ConsumerProgress
 from nautilus_enhanced.cli.demo.messages import ConsumerRequest
@@ -26,11 +30,18 @@ from nautilus_enhanced.cli.demo.messages import NodeResult
 from nautilus_enhanced.cli.demo.messages import VenueUrls
 from nautilus_enhanced.cli.demo.messages import compare
 from nautilus_enhanced.cli.demo.messages import from_line
+from nautilus_enhanced.cli.demo.messages import read_sequences
 from nautilus_enhanced.cli.demo.messages import read_tally
+from nautilus_enhanced.cli.demo.messages import tally_of
+from nautilus_enhanced.cli.demo.outages import PublisherSample
+from nautilus_enhanced.cli.demo.outages import plan_outages
 from nautilus_enhanced.cli.demo.processes import Child
 from nautilus_enhanced.cli.demo.processes import Family
 from nautilus_enhanced.cli.demo.report import BusReport
 from nautilus_enhanced.cli.demo.report import judge
+from nautilus_enhanced.cli.demo.streams import compare_streams
+from nautilus_enhanced.cli.demo.streams import count_entries
+from nautilus_enhanced.cli.demo.streams import read_streams
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
@@ -38,6 +49,7 @@ from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 VENUE_START_TIMEOUT_S: Final = 20.0
@@ -72,6 +84,8 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
         Selects the course of the generated market.
     burst_size : int
         Quotes in each burst of the generated market, one burst a second.
+    chaos : bool
+        Whether to kill and restart the embedded server meanwhile; the seed selects when.
     """
 
     seconds: float
@@ -82,6 +96,7 @@ class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
     venue_port: int = 0
     seed: int = 1
     burst_size: int = 1_000
+    chaos: bool = False
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -93,6 +108,8 @@ class Progress(msgspec.Struct, kw_only=True):
     elapsed_s: float = 0.0
     node: NodeProgress | None = None
     consumed: int = 0
+    # What was done to the server just now; only in the report that tells it.
+    event: ChaosEvent | None = None
 
 
 def run_bus(
@@ -110,6 +127,17 @@ def run_bus(
     MissingExtraError, EmbeddedServerError
         If the embedded server could not be started.
     """
+    try:
+        return _run_bus(bus, settings, on_progress)
+    except redis.RedisError as error:
+        raise DemoTroubleError(f"the server gave no answer: {error}") from error
+
+
+def _run_bus(
+    bus: BusName,
+    settings: DemoSettings,
+    on_progress: Callable[[Progress], None],
+) -> BusReport:
     with (
         tempfile.TemporaryDirectory(prefix="nt-enhanced-demo-") as folder,
         Family(Path(folder)) as family,
@@ -136,9 +164,19 @@ class _Run:
         self._progress = Progress(bus=bus, seconds=settings.seconds)
         # A name of its own, so that a shared server's other streams are left alone.
         self._trader_id = f"DEMO-{secrets.token_hex(3).upper()}"
+        self._chaos: Chaos | None = None
 
     def run(self) -> BusReport:
-        with _server(self._settings.redis_url) as url:
+        settings = self._settings
+        with _server(settings) as (url, embedded):
+            if settings.chaos and embedded is not None:
+                planned = plan_outages(settings.seed, settings.seconds)
+                self._chaos = Chaos(
+                    embedded,
+                    planned,
+                    partial(count_entries, url, self._trader_id),
+                    self._tell_event,
+                )
             self._say("starting the venue")
             venue = self._start_venue()
             self._say("starting the node")
@@ -165,34 +203,68 @@ class _Run:
                         seconds=self._settings.seconds,
                         witness_path=str(self._folder / "published.json"),
                         log_dir=str(self._folder),
+                        samples_path=self._samples_path if settings.chaos else None,
                     )
                 ),
             )
             node_result = self._follow(node, NodeResult)
+            if self._chaos is not None:
+                self._chaos.end()
             self._say("reading the streams to their end")
             consumer.ask_to_finish()
             consumer_result = self._follow(consumer, ConsumerResult)
             pushes = _get_json(f"{venue.http_url}/loopback/pushes")
             statistics = _get_json(f"{venue.http_url}/loopback/statistics")
-            if self._settings.redis_url is not None:
+            published = read_sequences(self._folder / "published.json")
+            consumed = read_tally(self._folder / "consumed.json")
+            comparison = compare(tally_of(published), consumed)
+            chaos = None
+            if self._chaos is not None:
+                stored = read_streams(url, self._trader_id)
+                comparison = compare_streams(published, stored.by_topic)
+                chaos = report_chaos(
+                    outages=self._chaos.outages,
+                    samples=self._samples(),
+                    arrivals_ns=stored.arrivals_ns(),
+                    stored=stored.tally,
+                    consumed=consumed,
+                    node=node_result,
+                    consumer=consumer_result,
+                    pushes=pushes,
+                )
+            if settings.redis_url is not None:
                 _remove_streams(url, self._trader_id)
             return judge(
                 bus=self._bus,
-                server="embedded" if self._settings.redis_url is None else redact_url(url),
-                seconds=self._settings.seconds,
+                server="embedded" if settings.redis_url is None else redact_url(url),
+                seconds=settings.seconds,
                 node=node_result,
                 consumer=consumer_result,
-                comparison=compare(
-                    read_tally(self._folder / "published.json"),
-                    read_tally(self._folder / "consumed.json"),
-                ),
+                comparison=comparison,
                 pushes=pushes,
                 bursts=statistics["bursts"],
+                chaos=chaos,
             )
 
     def _say(self, step: str) -> None:
         self._progress.step = step
         self._on_progress(self._progress)
+
+    def _tell_event(self, event: ChaosEvent) -> None:
+        self._progress.event = event
+        self._on_progress(self._progress)
+        self._progress.event = None
+
+    @property
+    def _samples_path(self) -> str:
+        return str(self._folder / "samples.json")
+
+    def _samples(self) -> list[PublisherSample]:
+        """Return the publisher's figures; none on the stock bus."""
+        path = Path(self._samples_path)
+        if not path.exists():
+            return []
+        return msgspec.json.decode(path.read_bytes(), type=list[PublisherSample])
 
     def _start_venue(self) -> VenueUrls:
         settings = self._settings
@@ -223,7 +295,11 @@ class _Run:
         deadline = time.monotonic() + self._settings.seconds + GRACE_S
         answer: Any = None
         while time.monotonic() < deadline:
-            line = self._family.next_line(0.5)
+            timeout_s = 0.5
+            if self._chaos is not None:
+                self._chaos.act()
+                timeout_s = min(timeout_s, self._chaos.due_in_s())
+            line = self._family.next_line(timeout_s)
             if line is None:
                 continue
             if line.text is None:
@@ -237,6 +313,8 @@ class _Run:
             elif isinstance(message, NodeProgress):
                 self._progress.node = message
                 self._progress.elapsed_s = message.elapsed_s
+                if self._chaos is not None:
+                    self._chaos.begin(message.elapsed_s)
                 self._say("trading")
             elif isinstance(message, ConsumerProgress):
                 self._progress.consumed = message.consumed
@@ -245,11 +323,13 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _server(redis_url: str | None) -> Any:
-    """Give the URL of a server that answers: the user's, or an embedded one."""
+def _server(settings: DemoSettings) -> Iterator[tuple[str, EmbeddedServer | None]]:
+    """Give the URL of a server that answers: the user's, or an embedded one, and that one."""
+    redis_url = settings.redis_url
     if redis_url is None:
-        with EmbeddedServer() as server:
-            yield server.url
+        # What it confirmed before it is killed has to be there after it.
+        with EmbeddedServer(appendonly=settings.chaos, appendfsync="always") as server:
+            yield server.url, server
         return
     try:
         client = redis.Redis.from_url(redis_url, socket_timeout=3.0, socket_connect_timeout=3.0)
@@ -259,7 +339,7 @@ def _server(redis_url: str | None) -> Any:
             f"`--redis-url` {redact_url(redis_url)} does not answer: {error}. Start the server, "
             "or leave the option out for an embedded one",
         ) from error
-    yield redis_url
+    yield redis_url, None
 
 
 def _remove_streams(url: str, trader_id: str) -> None:

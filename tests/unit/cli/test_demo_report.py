@@ -3,6 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nautilus_enhanced.cli.demo.chaos_report import report_chaos
+from nautilus_enhanced.cli.demo.latency import order_event_latency
 from nautilus_enhanced.cli.demo.messages import Comparison
 from nautilus_enhanced.cli.demo.messages import ConsumerProgress
 from nautilus_enhanced.cli.demo.messages import ConsumerResult
@@ -13,8 +15,10 @@ from nautilus_enhanced.cli.demo.messages import fingerprint
 from nautilus_enhanced.cli.demo.messages import from_line
 from nautilus_enhanced.cli.demo.messages import percentile
 from nautilus_enhanced.cli.demo.messages import to_line
+from nautilus_enhanced.cli.demo.outages import Outage
+from nautilus_enhanced.cli.demo.outages import PublisherSample
 from nautilus_enhanced.cli.demo.report import judge
-from nautilus_enhanced.cli.demo.report import order_event_latency
+from nautilus_enhanced.cli.demo.report import judged
 from nautilus_enhanced.cli.demo.report import table
 from nautilus_enhanced.cli.demo.report import verdict
 
@@ -50,7 +54,7 @@ def node_result(**changes):
     return msgspec.structs.replace(result, **changes)
 
 
-def report(bus="enhanced", comparison=None, consumer=None, pushes=PUSHES, **changes):
+def report(bus="enhanced", comparison=None, consumer=None, pushes=PUSHES, chaos=None, **changes):
     return judge(
         bus=bus,
         server="embedded",
@@ -61,6 +65,7 @@ def report(bus="enhanced", comparison=None, consumer=None, pushes=PUSHES, **chan
         comparison=comparison or Comparison(lost=0, duplicated=0, unwitnessed=2),
         pushes=pushes,
         bursts=1,
+        chaos=chaos,
     )
 
 
@@ -119,6 +124,13 @@ def test_events_that_the_venue_did_not_push_are_left_out():
     assert order_event_latency([], SEEN).p99 is None
 
 
+def test_events_of_certain_periods_can_be_measured_alone():
+    # By the time of the push: the second one.
+    latency = order_event_latency(PUSHES, SEEN, [(0, 10), (1_900_000, 2_100_000)])
+    assert (latency.events, latency.max) == (1, 4.0)
+    assert order_event_latency(PUSHES, SEEN, []).events == 0
+
+
 @given(st.lists(st.floats(0, 1e6), min_size=1).map(sorted), st.floats(0.01, 1.0))
 def test_a_percentile_is_a_value_with_that_share_at_or_below_it(values, share):
     value = percentile(values, share)
@@ -171,6 +183,129 @@ def test_two_runs_stand_side_by_side():
     assert rows[""] == ("stock", "enhanced")
     assert rows["acknowledged"] == ("never", "18")
     assert "on the stock bus in 0.5 ms and 4.0 ms" in verdict(both)
+
+
+# -- outages -------------------------------------------------------------------------------------
+
+OUTAGE = Outage(
+    at_s=1.5,
+    killed_at_ns=900_000,
+    answered_at_ns=1_500_900_000,
+    killed_pid=7,
+    started_pid=8,
+    entries_before=5,
+    entries_after=6,
+)
+SAMPLES = [PublisherSample(800_000, 5, 0), PublisherSample(1_000_000_000, 5, 12),
+           PublisherSample(1_700_900_000, 9, 8), PublisherSample(1_800_000_000, 18, 0)]  # fmt: skip
+STORED = {f"{i}": 1 for i in range(18)}
+
+
+def chaos_report(outages=(OUTAGE,), samples=SAMPLES, arrivals_ns=(), consumed=STORED):
+    return report_chaos(
+        outages=list(outages),
+        samples=list(samples),
+        arrivals_ns=list(arrivals_ns),
+        stored=STORED,
+        consumed=consumed,
+        node=node_result(),
+        consumer=consumed_in_outages(),
+        pushes=PUSHES,
+    )
+
+
+def consumed_in_outages():
+    return consumed(reconnects=1)
+
+
+def test_the_report_of_outages_has_what_was_noted():
+    found = chaos_report()
+    assert (found.down_s, found.stored, found.waiting_max) == (1.5, 18, 12)
+    assert found.resumed_ms_max == found.outages[0].resumed_ms == 200.0
+    assert (found.outages[0].killed_pid, found.outages[0].started_pid) == (7, 8)
+    assert (found.consumer_missed, found.consumer_doubled) == (0, 0)
+    assert found.consumer_reconnects == 1
+    assert found.order_event_latency_down_ms.events == 2
+
+
+def test_on_the_stock_bus_the_entries_tell_when_publishing_resumed():
+    assert chaos_report(samples=[], arrivals_ns=[1, 1_600_900_000]).resumed_ms_max == 100.0
+    nothing = chaos_report(samples=[])
+    assert (nothing.resumed_ms_max, nothing.waiting_max) == (None, None)
+
+
+def test_outages_without_a_loss_are_ok_and_the_verdict_says_how_many():
+    good = report(chaos=chaos_report())
+    assert good.ok
+    assert verdict([good]).startswith(
+        "OK: 0 lost, 0 doubled of 16 messages in 1 outage of the server (1.5 s); "
+        "publishing resumed within 200 ms; order events"
+    )
+
+
+@pytest.mark.parametrize(
+    ("chaos", "problem"),
+    [
+        (chaos_report(outages=[]), "the server was not killed once"),
+        (chaos_report(samples=SAMPLES[:2]), "publishing did not resume after 1 outages"),
+        (chaos_report(consumed={"1": 2}), "the consumer missed 17 messages of the streams and go"),
+        (
+            chaos_report([msgspec.structs.replace(OUTAGE, entries_after=3)]),
+            "the server itself lost 2 messages that it had confirmed",
+        ),
+    ],
+)
+def test_outages_that_show_nothing_or_too_much_fail(chaos, problem):
+    bad = report(chaos=chaos)
+    assert not bad.ok
+    assert bad.problems[0].startswith(problem)
+    assert verdict([bad]).startswith(f"Failed: enhanced: {problem}")
+
+
+def test_messages_out_of_their_order_in_the_streams_fail():
+    found = Comparison(lost=0, duplicated=0, unwitnessed=0, out_of_order=4)
+    assert report(comparison=found, chaos=chaos_report()).problems == [
+        "4 messages were out of order"
+    ]
+
+
+def lossy(bus):
+    return report(
+        bus,
+        comparison=Comparison(lost=9, duplicated=0, unwitnessed=0),
+        chaos=chaos_report(samples=[] if bus == "stock" else SAMPLES),
+    )
+
+
+def test_what_outages_do_to_the_stock_bus_is_shown_and_does_not_decide():
+    both = [lossy("stock"), report(chaos=chaos_report())]
+    assert judged(both) == both[1:]
+    assert verdict(both).startswith("OK: 0 lost, 0 doubled")
+    assert verdict(both).endswith(" The stock bus lost 9 of 16.")
+    rows = {row[0]: row[1:] for row in table(both)}
+    assert rows["outages of the server / in all"] == ("1 / 1.5 s", "1 / 1.5 s")
+    assert rows["messages waiting at most"] == ("not told", "12")
+    assert rows["publishing resumed within"] == ("never", "200 ms")
+    assert rows["lost / doubled"] == ("9 / 0", "0 / 0")
+    assert rows["  while the server was away, p99"] == ("4.00 ms", "4.00 ms")
+
+
+@pytest.mark.parametrize(
+    ("reports", "judged_bus"),
+    [
+        ([report("stock", chaos=chaos_report()), lossy("enhanced")], "enhanced"),
+        ([lossy("stock")], "stock"),
+    ],
+)
+def test_what_is_lost_on_the_bus_that_decides_fails(reports, judged_bus):
+    assert [one.bus for one in judged(reports)] == [judged_bus]
+    assert verdict(reports).startswith(f"Failed: {judged_bus}: 9 messages were lost")
+
+
+def test_without_outages_both_buses_decide():
+    both = [report("stock"), report()]
+    assert judged(both) == both
+    assert "outages of the server / in all" not in {row[0] for row in table(both)}
 
 
 # -- lines between processes ---------------------------------------------------------------------

@@ -133,7 +133,8 @@ def test_a_killed_server_comes_back_at_its_port_with_what_it_held():
             assert not is_alive(server.pid)
             with pytest.raises(redis.ConnectionError), redis.Redis.from_url(server.url) as other:
                 other.ping()
-            server.restart()
+            started_ns = time.monotonic_ns()
+            assert started_ns < server.restart() < time.monotonic_ns()
             pids.append(server.pid)
             assert client.get("key") == b"value"
         assert len(set(pids)) == 3
@@ -168,6 +169,16 @@ def test_a_server_that_is_stopped_while_it_is_down_leaves_nothing(tmp_path, monk
     with EmbeddedServer(appendonly=True) as server:
         server.kill()
         assert list(tmp_path.iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+@needs_server
+def test_a_child_that_is_told_to_end_takes_the_server_with_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with EmbeddedServer() as server:
+        server._child._process.terminate()
+        wait_until_gone(server.pid)
+        server._child._process.wait(10.0)
     assert not list(tmp_path.iterdir())
 
 
