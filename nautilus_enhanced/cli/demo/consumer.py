@@ -30,8 +30,10 @@ PROGRESS_INTERVAL_S: Final = 0.25
 BLOCK_MS: Final = 100
 COUNT: Final = 5_000
 RETRY_INTERVAL_S: Final = 0.05
-# For so long the server may be away before this gives up.
+# For so long the server may be away before this gives up. Who asks it to finish has a server
+# that is up, or is gone as well.
 PATIENCE_S: Final = 15.0
+FINISHING_PATIENCE_S: Final = 1.0
 # Reads without anything new after which the streams count as read to the end.
 QUIET_READS: Final = 3
 
@@ -127,7 +129,7 @@ def run(request: ConsumerRequest) -> ConsumerResult:
             entries = reader.read()
         except (redis.ConnectionError, redis.TimeoutError):
             lost_at = lost_at or now
-            if now - lost_at > PATIENCE_S:
+            if now - lost_at > (FINISHING_PATIENCE_S if finishing else PATIENCE_S):
                 raise
             time.sleep(RETRY_INTERVAL_S)
             continue

@@ -19,8 +19,10 @@ import redis
 
 from nautilus_enhanced.cli.demo.chaos import Chaos
 from nautilus_enhanced.cli.demo.chaos import ChaosEvent
+from nautilus_enhanced.cli.demo.chaos_report import ChaosReport
 from nautilus_enhanced.cli.demo.chaos_report import report_chaos
 from nautilus_enhanced.cli.demo.messages import BusName
+from nautilus_enhanced.cli.demo.messages import Comparison
 from nautilus_enhanced.cli.demo.messages import ConsumerProgress
 from nautilus_enhanced.cli.demo.messages import ConsumerRequest
 from nautilus_enhanced.cli.demo.messages import ConsumerResult
@@ -215,23 +217,7 @@ class _Run:
             consumer_result = self._follow(consumer, ConsumerResult)
             pushes = _get_json(f"{venue.http_url}/loopback/pushes")
             statistics = _get_json(f"{venue.http_url}/loopback/statistics")
-            published = read_sequences(self._folder / "published.json")
-            consumed = read_tally(self._folder / "consumed.json")
-            comparison = compare(tally_of(published), consumed)
-            chaos = None
-            if self._chaos is not None:
-                stored = read_streams(url, self._trader_id)
-                comparison = compare_streams(published, stored.by_topic)
-                chaos = report_chaos(
-                    outages=self._chaos.outages,
-                    samples=self._samples(),
-                    arrivals_ns=stored.arrivals_ns(),
-                    stored=stored.tally,
-                    consumed=consumed,
-                    node=node_result,
-                    consumer=consumer_result,
-                    pushes=pushes,
-                )
+            comparison, chaos = self._compare(url, node_result, consumer_result, pushes)
             if settings.redis_url is not None:
                 _remove_streams(url, self._trader_id)
             return judge(
@@ -245,6 +231,32 @@ class _Run:
                 bursts=statistics["bursts"],
                 chaos=chaos,
             )
+
+    def _compare(
+        self,
+        url: str,
+        node: NodeResult,
+        consumer: ConsumerResult,
+        pushes: list[dict[str, Any]],
+    ) -> tuple[Comparison, ChaosReport | None]:
+        """Hold what arrived against what was published, and say what outages did."""
+        published = read_sequences(self._folder / "published.json")
+        consumed = read_tally(self._folder / "consumed.json")
+        if self._chaos is None:
+            return compare(tally_of(published), consumed), None
+        # The streams tell what arrived; the consumer had outages of its own.
+        stored = read_streams(url, self._trader_id)
+        report = report_chaos(
+            outages=self._chaos.outages,
+            samples=self._samples(),
+            arrivals_ns=stored.arrivals_ns(),
+            stored=stored.tally,
+            consumed=consumed,
+            node=node,
+            consumer=consumer,
+            pushes=pushes,
+        )
+        return compare_streams(published, stored.by_topic), report
 
     def _say(self, step: str) -> None:
         self._progress.step = step
