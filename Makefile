@@ -22,7 +22,8 @@ IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_
 .PHONY: help demo test long bench lint clean
 
 help:
-	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others)"
+	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others;"
+	@echo "             ARGS=--chaos kills its server again and again)"
 	@echo "make test    run all tests, on every supported Python that is found"
 	@echo "make long    run what takes longer: tests marked so, and half an hour of feeding the"
 	@echo "             engines while their memory is watched (ARGS='--minutes 5')"

@@ -120,15 +120,17 @@ def event_text(event: ChaosEvent, node: NodeProgress | None) -> str:
 @click.option(
     "--bus",
     type=click.Choice(["stock", "enhanced", "both"]),
-    show_default="enhanced; with --chaos both",
-    help="The bus of the node; both runs one after the other.",
+    help=(
+        "The bus of the node; both runs one after the other.  "
+        "[default: enhanced; with --chaos both]"
+    ),
 )
 @click.option(
     "--chaos",
     is_flag=True,
     show_default=False,
     help=(
-        "Kill the embedded server (SIGKILL) every 2 to 3 s, restart it 0.5 to 2 s later, and "
+        "Kill the embedded server (SIGKILL) about every 2 to 3 s, restart it 0.5 to 2 s later, and "
         "compare what is in the streams at the end with what was published."
     ),
 )
