@@ -21,7 +21,7 @@ INTERVAL_S: Final = 0.005
 
 def waiting(statistics: ClientStatistics) -> int:
     """Return the messages that were published and are not settled."""
-    return sum(lane.queued for lane in statistics.lanes) + statistics.in_flight
+    return sum(lane.queued + lane.journaled for lane in statistics.lanes) + statistics.in_flight
 
 
 class PublisherSampler:
