@@ -1,6 +1,7 @@
 """What is in the journal is sent by the next process: once, and in order."""
 
 import asyncio
+import contextlib
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import redis
 from journal_producer import TOPICS
 from proxy import CuttingProxy
 
+from nautilus_enhanced.infrastructure.messagebus import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
@@ -25,6 +27,7 @@ from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import HealthState
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus import NotConfirmedError
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 
@@ -462,3 +465,112 @@ def test_a_refused_message_is_still_refused(durability, nowhere):
     client.publish_nowait(ORDERS, b"1")
     with pytest.raises(BufferFullError):
         client.publish_nowait(ORDERS, b"2")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Mount a file system of 4 MiB, for a disk that is really full."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "none", str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=10.0, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount command here")
+    if done.returncode:
+        pytest.skip("this user may not mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], timeout=10.0, check=True)
+
+
+def test_a_full_disk_sheds_quotes_and_then_refuses_order_flow_and_recovers(
+    durability, small_disk, free_port, make_server, eventually
+):
+    port = free_port()
+    durability = msgspec.structs.replace(durability, directory=str(small_disk / "journal"))
+    buffers = BufferSettings(
+        high=UrgentLaneSettings(max_messages=500), normal=LaneSettings(max_messages=500)
+    )
+    client = make_client(f"redis://127.0.0.1:{port}", durability, buffers=buffers)
+    client.start(0.1)
+    text = b" " * 1_000
+    put = {HIGH: 0, NORMAL: 0, LOW: 0}
+    longest_s = 0.0
+    while put[HIGH] < 8_000:
+        for priority, topic in ((HIGH, ORDERS), (NORMAL, QUOTES)):
+            began = time.perf_counter()
+            client.offer(topic, b"%d" % put[priority] + text)
+            longest_s = max(longest_s, time.perf_counter() - began)
+            put[priority] += 1
+        time.sleep(0.0002)
+    figures = client.statistics()
+    assert "full" in figures.journal.problem
+    assert figures.journal.waiting > 500
+    assert figures.lanes[NORMAL].dropped > 0
+    assert figures.lanes[HIGH].refused > 0
+    assert figures.lanes[HIGH].dropped == figures.lanes[HIGH].shed == 0
+    assert client.health().state is HealthState.UNHEALTHY
+    assert any("make room on its disk" in remedy for remedy in client.health().remedies)
+    server = make_server(port=port)
+    server.start()
+    assert client.flush_blocking(30.0)
+    eventually(lambda: not client.statistics().journal.problem, 5.0)
+    client.stop()
+    topics = {HIGH: ORDERS, NORMAL: QUOTES, LOW: "health:status"}
+    with redis.Redis(port=port) as there:
+        assert_gaps_are_told(there, topics, put, client.statistics())
+        # What was sent is known to the next process, though the disk was full meanwhile.
+        sent = there.xlen(NAMING.key(ORDERS))
+        second = make_client(f"redis://127.0.0.1:{port}", durability)
+        second.start(5.0)
+        assert second.flush_blocking(10.0)
+        assert second.statistics().lanes[HIGH].restored == 0
+        second.stop()
+        assert there.xlen(NAMING.key(ORDERS)) == sent
+    server.stop()
+    # Publishing never waits for a disk, full or not; a busy machine may put the thread to sleep.
+    assert longest_s < 0.5
+
+
+async def test_an_acknowledgement_of_the_disk_needs_no_server(nowhere, durability):
+    fast = msgspec.structs.replace(durability, fsync=True)
+    client = make_client(nowhere, fast)
+    await client.connect(0.1)
+    await client.publish(ORDERS, b"1", ack="fsynced")
+    assert client.statistics().journal.written == 1
+    # A lane that is not always written has no such promise to give.
+    with pytest.raises(AckUnavailableError):
+        await client.publish(QUOTES, b"1", ack="fsynced")
+    await client.close(0.1)
+    client = make_client(nowhere, durability)
+    await client.connect(0.1)
+    with pytest.raises(AckUnavailableError):
+        await client.publish(ORDERS, b"1", ack="fsynced")
+    await client.close(0.1)
+
+
+async def test_an_acknowledgement_that_the_disk_cannot_give_is_refused(
+    server, store, durability, small_disk
+):
+    durability = msgspec.structs.replace(
+        durability, directory=str(small_disk / "journal"), fsync=True
+    )
+    client = make_client(f"redis://127.0.0.1:{server.port}", durability)
+    await client.connect(5.0)
+    await client.publish(ORDERS, b"1", ack="fsynced")
+    (small_disk / "ballast").write_bytes(b"")
+    with (small_disk / "ballast").open("ab", buffering=0) as ballast, contextlib.suppress(OSError):
+        while True:
+            ballast.write(b"x" * 4096)
+
+    async def publish_until_the_disk_is_full():
+        for _ in range(100):
+            await client.publish(ORDERS, b"2" * 100_000, ack="fsynced")
+
+    with pytest.raises(NotConfirmedError, match="not surely on the disk"):
+        await publish_until_the_disk_is_full()
+    # It is sent all the same.
+    assert await client.flush(5.0)
+    assert client.statistics().lost == 0
+    assert client.statistics().journal.unwritten > 0
+    await client.close()

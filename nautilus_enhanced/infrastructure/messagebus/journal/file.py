@@ -100,8 +100,8 @@ class JournalFile:
         self._fsync = fsync
         self._lock_file: int | None = None
         self._database: sqlite3.Connection | None = None
+        self._reserve = Path(f"{path}.reserve")
         self._next_position = 0
-        self._has_reserve = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -246,7 +246,6 @@ class JournalFile:
             f"PRAGMA user_version = {_LAYOUT}",
             "CREATE TABLE log (position INTEGER PRIMARY KEY, body BLOB)",
             "CREATE TABLE session (number INTEGER PRIMARY KEY, body BLOB)",
-            "CREATE TABLE reserve (body BLOB)",
             "COMMIT",
         ):
             database.execute(statement)
@@ -370,20 +369,21 @@ class JournalFile:
             except JournalError as error:
                 yield position, len(body), error
 
-    def delete(self, positions: Iterable[int]) -> None:
+    def delete(self, positions: Iterable[int]) -> int:
         """
-        Delete rows.
+        Delete rows, and return how many there were.
 
         Raises
         ------
         sqlite3.Error
-            If they were not deleted; none was then.
+            If they were not all deleted.
         """
         positions = list(positions)
         for begin in range(0, len(positions), _DELETED_AT_ONCE):
             some = positions[begin : begin + _DELETED_AT_ONCE]
             marks = ", ".join("?" * len(some))
             self._execute(f"DELETE FROM log WHERE position IN ({marks})", some)  # noqa: S608 (marks only)
+        return len(positions)
 
     # -- sessions --------------------------------------------------------------------------------
 
@@ -429,25 +429,43 @@ class JournalFile:
 
     # -- a full disk -----------------------------------------------------------------------------
 
-    def give_up_reserve(self) -> bool:
-        """Make room for a few small rows on a full disk; return whether there was any to give."""
-        if not self._has_reserve:
-            return False
-        with suppress(sqlite3.Error):
-            self._execute("DELETE FROM reserve")
-            self._has_reserve = False
-            return True
-        return False
+    def give_up_reserve(self) -> None:
+        """Make room for small rows on a full disk: what is settled must still be noted."""
+        with suppress(OSError):
+            self._reserve.unlink(missing_ok=True)
 
     def restore_reserve(self) -> bool:
-        """Set the reserve aside (again); return whether it is there."""
-        if not self._has_reserve:
-            with suppress(sqlite3.Error):
-                (count,) = self._execute("SELECT count(*) FROM reserve").fetchone()
-                if not count:
-                    self._execute("INSERT INTO reserve VALUES (zeroblob(?))", (_RESERVE_BYTES,))
-                self._has_reserve = True
-        return self._has_reserve
+        """Set room aside (again), if the disk has twice as much; return whether it is there."""
+        try:
+            if self._reserve.exists():
+                return True
+            disk = os.statvfs(self.path.parent)
+            if disk.f_bavail * disk.f_frsize < 2 * _RESERVE_BYTES:
+                return False
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            handle = os.open(self._reserve, flags, _MODE)
+            try:
+                os.posix_fallocate(handle, 0, _RESERVE_BYTES)
+            finally:
+                os.close(handle)
+        except OSError:
+            self.give_up_reserve()
+            return False
+        return True
+
+    def begin_anew(self) -> None:
+        """
+        Replace the file, of which nothing is needed any more, by a new one.
+
+        Raises
+        ------
+        OSError, sqlite3.Error
+            If that cannot be done.
+        """
+        self._disconnect()
+        for side in _SIDE_FILES:
+            Path(f"{self.path}{side}").unlink(missing_ok=True)
+        self._open()
 
     # -- the end ---------------------------------------------------------------------------------
 

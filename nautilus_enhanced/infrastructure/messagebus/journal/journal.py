@@ -18,15 +18,16 @@ import sqlite3
 from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import Final
 from typing import Literal
+from typing import TypeVar
 
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalBusyError
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.journal.file import JournalFile
 from nautilus_enhanced.infrastructure.messagebus.journal.file import Session
 from nautilus_enhanced.infrastructure.messagebus.journal.lane import JournaledLane
+from nautilus_enhanced.infrastructure.messagebus.journal.ledger import SHED_ORDER
 from nautilus_enhanced.infrastructure.messagebus.journal.ledger import JournalLedger
 from nautilus_enhanced.infrastructure.messagebus.journal.ledger import StoredRun
 from nautilus_enhanced.infrastructure.messagebus.journal.planning import must_store
@@ -71,6 +72,7 @@ ROW_BYTES: Final = 256 * 1024
 _FLUSH_NS: Final = 100_000_000
 _RETRY_NS: Final = 1_000_000_000
 
+T = TypeVar("T")
 JournalState = Literal["waiting", "open", "unavailable", "closed"]
 
 
@@ -121,6 +123,7 @@ class Journal:
         self._flush_at_ns = 0
         self._useless: list[int] = []
         self._problem = ""
+        self._is_over_limit = False
         self._retry_at_ns = 0
         self._put_aside = ""
         self._written = 0
@@ -211,15 +214,16 @@ class Journal:
         self._last_state = loaded.state
         take_up(self._lanes, loaded.state)
         self._sessions = self._file.sessions()
-        self._session = self._file.begin_session(
-            Session(
-                started_ns=self._clock.time_ns(),
-                pid=os.getpid(),
-                naming=self._naming,
-                encoding=self._encoding,
-            )
-        )
+        self._session = self._file.begin_session(self._own_session())
         self._file.forget_sessions(min(loaded.sessions, default=self._session))
+
+    def _own_session(self) -> Session:
+        return Session(
+            started_ns=self._clock.time_ns(),
+            pid=os.getpid(),
+            naming=self._naming,
+            encoding=self._encoding,
+        )
 
     def recovered(self, routes: RouteTable) -> Recovered:
         """Return, once, what an earlier process had begun to send."""
@@ -392,11 +396,39 @@ class Journal:
             if now_ns < self._flush_at_ns:
                 return
             self._flush_at_ns = now_ns + _FLUSH_NS
-            if self._is_dirty and now_ns >= self._retry_at_ns:
+            if self._is_dirty:
                 self._write_state()
-            self._useless += self._ledger.take_useless()
-            if self._useless and not self._problem:
-                self._attempt(lambda: self._file.delete(self._useless), self._useless.clear)
+            self._forget()
+            if self._problem and now_ns >= self._retry_at_ns:
+                self._recover_disk(now_ns)
+            if self._is_over_limit and self._ledger.size < self._settings.max_bytes // 2:
+                self._is_over_limit = False
+
+    def _forget(self) -> None:
+        """Delete the rows that nobody needs."""
+        self._useless += self._ledger.take_useless()
+        if self._useless:
+            deleted = self._attempt(partial(self._file.delete, self._useless))
+            if deleted is not None:
+                self._useless.clear()
+
+    def _recover_disk(self, now_ns: int) -> None:
+        """Look whether the disk has room again; if nothing is needed of the file, make some."""
+        self._retry_at_ns = now_ns + _RETRY_NS
+        try:
+            if self._ledger.is_empty:
+                # What was deleted is still the file's: SQLite uses it again, nobody else can.
+                self._file.begin_anew()
+                self._session = self._file.begin_session(self._own_session())
+                self._sessions = {}
+                self._useless.clear()
+                self._is_dirty = True
+        except (OSError, sqlite3.Error) as error:
+            self._problem = str(error)
+            return
+        if self._file.restore_reserve():
+            logger.warning("the journal %s can be written again", self._file.path)
+            self._problem = ""
 
     def finish(self, batches: Sequence[Batch]) -> None:
         """Write what the lanes and the writer still hold, for the next process."""
@@ -411,7 +443,6 @@ class Journal:
         self.is_ending = True
         try:
             with self._lock:
-                self._retry_at_ns = 0
                 self.keep(self._in_flight)
                 if self._unwritten:
                     self._write_state()
@@ -425,7 +456,7 @@ class Journal:
         most = len(lane)
         while most > 0:
             with self._lock:
-                if self._clock.monotonic_ns() < self._retry_at_ns or not must_store(
+                if not must_store(
                     source.durability,
                     len(lane),
                     lane.utilization,
@@ -440,7 +471,8 @@ class Journal:
                     return
 
     def _store_entries(self, source: JournaledLane, entries: list[Entry]) -> bool:
-        if not self._make_room(sum(len(payload) for _, payload, _ in entries)):
+        size = sum(len(payload) for _, payload, _ in entries)
+        if not self._make_room(size) or (self._problem and not self._replace(source, size)):
             source.lane.put_back(entries)
             return False
         first = source.ledger.next_number
@@ -470,16 +502,29 @@ class Journal:
     def _make_room(self, size: int) -> bool:
         """Give up what may be until `size` bytes fit; return whether they do."""
         while self._ledger.size + size > self._settings.max_bytes:
-            oldest = tuple(lane.unread[0] if lane.unread else None for lane in self._lanes)
-            found = self._ledger.shed_next(oldest)
-            if found is None:
-                self._problem = (
-                    f"it holds {self._ledger.size:,} bytes, of the {self._settings.max_bytes:,} "
-                    "that it may take"
-                )
-                self._retry_at_ns = self._clock.monotonic_ns() + _RETRY_NS
+            if not self._shed_oldest():
+                self._is_over_limit = True
                 return False
-            self._shed(*found)
+        return True
+
+    def _replace(self, source: JournaledLane, size: int) -> bool:
+        """On a full disk, give up what may be for order flow; return whether that made room."""
+        if source.lane.priority in SHED_ORDER:
+            return False
+        before = self._ledger.size
+        while before - self._ledger.size < 2 * size:
+            if not self._shed_oldest():
+                return False
+        self._forget()
+        return not self._useless
+
+    def _shed_oldest(self) -> bool:
+        """Give up what is next to be given up; return whether there was anything."""
+        oldest = tuple(lane.unread[0] if lane.unread else None for lane in self._lanes)
+        found = self._ledger.shed_next(oldest)
+        if found is None:
+            return False
+        self._shed(*found)
         return True
 
     def _shed(self, lane: int, run: StoredRun) -> None:
@@ -517,7 +562,8 @@ class Journal:
         stored = [of for of, _ in self._unwritten]
         row = Row(stored, self._make_state())
         written = self._attempt(partial(self._file.append, row))
-        if written is None and self._file.give_up_reserve():
+        if written is None:
+            # Once more, with the reserve given up.
             written = self._attempt(partial(self._file.append, row))
         self._unwritten.clear()
         if written is None:
@@ -562,24 +608,18 @@ class Journal:
             run = StoredRun(of.first, of.end, position, size // len(stored), of.at_ns)
             self._ledger.note_run(of.lane, run)
 
-    def _attempt(self, write: Callable[[], Any], after: Callable[[], None] | None = None) -> Any:
-        """Write, and note what stands in the way; None if it was not written."""
+    def _attempt(self, write: Callable[[], T]) -> T | None:
+        """Write, and note what stands in the way; None if it was not written, else the result."""
         try:
-            result = write()
+            return write()
         except sqlite3.Error as error:
             if not self._problem:
                 # Not a traceback: it is the disk's fault.
                 logger.warning("the journal %s cannot be written: %s", self._file.path, error)
+                self._retry_at_ns = self._clock.monotonic_ns() + _RETRY_NS
             self._problem = str(error)
-            self._retry_at_ns = self._clock.monotonic_ns() + _RETRY_NS
+            self._file.give_up_reserve()
             return None
-        if self._problem:
-            logger.warning("the journal %s can be written again", self._file.path)
-            self._problem = ""
-            self._file.restore_reserve()
-        if after is not None:
-            after()
-        return result
 
     def _settle_numbers(self, lane: int, numbers: Iterable[int]) -> None:
         self._ledger.settle(lane, numbers)
@@ -604,12 +644,21 @@ class Journal:
         """Write what is settled, and let another process have the file."""
         with self._lock:
             if self._state == "open":
-                self._retry_at_ns = 0
                 self._write_state()
-                self._useless += self._ledger.take_useless()
-                self._attempt(lambda: self._file.delete(self._useless), self._useless.clear)
+                self._forget()
+                if self._problem:
+                    self._recover_disk(self._clock.monotonic_ns())
             self._file.close()
             self._state = "closed"
+
+    @property
+    def _limit_problem(self) -> str:
+        if not self._is_over_limit:
+            return ""
+        return (
+            f"it holds {self._ledger.size:,} bytes of the {self._settings.max_bytes:,} that it may "
+            "take"
+        )
 
     def statistics(self) -> JournalStatistics:
         """Return its figures."""
@@ -626,7 +675,7 @@ class Journal:
             max_bytes=self._settings.max_bytes,
             oldest_age_ms=max(0, age_ns // 1_000_000),
             unwritten=self._unwritten_count,
-            problem=self._problem,
+            problem=self._problem or self._limit_problem,
             put_aside=self._put_aside,
         )
 
