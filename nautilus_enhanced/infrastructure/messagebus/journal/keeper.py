@@ -102,7 +102,7 @@ class JournalKeeper:
                 self.watch()
             woken = self._bell.sleep(_PACE_S)
             self._bell.take_down()
-            if woken and not self._save_now.is_set():
+            if woken and self._journal.is_connected and not self._save_now.is_set():
                 self._stop_now.wait(_GRACE_S)
             try:
                 if self._save_now.is_set():

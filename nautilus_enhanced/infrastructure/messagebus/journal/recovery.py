@@ -74,22 +74,20 @@ def load(file: JournalFile, ledger: JournalLedger) -> Loaded:
         If the database is damaged.
     """
     loaded = Loaded()
-    runs: list[tuple[int, StoredRun]] = []
     for position, size, row in file.rows():
         if isinstance(row, JournalError):
             loaded.damaged[position] = str(row)
             continue
         for stored in row.stored:
             run = StoredRun(stored.first, stored.end, position, size, stored.at_ns)
-            runs.append((stored.lane, run))
+            ledger.note_run(stored.lane, run)
             loaded.sessions.add(stored.session)
         if row.state is not None:
+            # Behind its own messages: a row that has neither is forgotten.
             loaded.state = row.state
             ledger.note_state(position)
     if loaded.state is not None:
         ledger.restore_settled(loaded.state.settled)
-    for lane, run in runs:
-        ledger.note_run(lane, run)
     for lane, of in enumerate(ledger.lanes):
         # What is not there cannot be sent: it was settled and forgotten, or is damaged.
         ledger.settle(lane, _numbers_between(of.runs, of.settled.below))
