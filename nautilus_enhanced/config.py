@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 from typing import Literal
+from typing import NamedTuple
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from nautilus_trader.common.config import msgspec_decoding_hook
 from nautilus_trader.common.config import resolve_path
 
 from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.credentials import PasswordSource
 from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
@@ -37,6 +39,22 @@ from nautilus_enhanced.patches import install
 
 
 PresetName = Literal["development", "production", "high_frequency"]
+
+
+class StockServer(NamedTuple):
+    """
+    What the stock publisher can know of a server.
+
+    Attributes
+    ----------
+    database : DatabaseConfig or None
+        The server as a stock configuration names it; None if it cannot, or there is none.
+    obstacle : str
+        What stands in the way where it cannot and that is not the URL itself.
+    """
+
+    database: DatabaseConfig | None
+    obstacle: str = ""
 
 
 class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fields=True):
@@ -246,15 +264,40 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         """
         Return the stock configuration that comes closest.
 
-        The server's URL becomes a ``DatabaseConfig`` where that can express it. An embedded
-        server, a Unix socket, a database number, sentinels, a cluster, TLS files or a password
-        from elsewhere it cannot: `database` is None then.
+        The server becomes a ``DatabaseConfig`` where that can express it, and a password that
+        `connection` keeps elsewhere is read and put into it. An embedded server, a Unix socket,
+        a database number, sentinels, a cluster, TLS files or `tls_verify` False it cannot
+        express: `database` is None then, and also where the password cannot be read, since
+        the stock publisher says nothing of a server that refuses it.
         """
         fields = {name: getattr(self, name) for name in MessageBusConfig.__struct_fields__}
-        if fields["database"] is None:
-            settings = self.connection_settings
-            fields["database"] = database_of(settings.url) if settings.is_plain else None
-        return MessageBusConfig(**fields)
+        return MessageBusConfig(**{**fields, "database": self.stock_server().database})
+
+    def stock_server(self, *, with_password: bool = True) -> StockServer:
+        """
+        Return the server as far as a stock configuration can name it.
+
+        Parameters
+        ----------
+        with_password : bool, default True
+            If a password that `connection` keeps elsewhere is read and put in.
+        """
+        settings = self.connection_settings
+        database = self.database or database_of(settings.url)
+        if database is None:
+            return StockServer(None)
+        if settings.beyond_stock:
+            return StockServer(None, ", ".join(f"`connection.{n}`" for n in settings.beyond_stock))
+        if not with_password or database.password:
+            return StockServer(database)
+        try:
+            source = PasswordSource.of(settings, database.username)
+        except ConfigurationError as error:
+            return StockServer(None, error.remedy)
+        if source is None:
+            return StockServer(database)
+        password = source.get_credentials()[-1]
+        return StockServer(msgspec.structs.replace(database, password=password))
 
     # -- presets ---------------------------------------------------------------------------------
 

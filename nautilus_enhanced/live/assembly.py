@@ -129,6 +129,23 @@ def build_kernel(  # noqa: PLR0917 (called with the constructor's own arguments)
     remember(kernel, decided)
 
 
+def _with_stock_bus(config: Any) -> Any:
+    """
+    Return a kernel's configuration with the stock bus in it, which writes itself as the original.
+
+    The kernel writes its configuration beside the data of `streaming`. A password that
+    `connection` keeps elsewhere is in the stock bus, and must not get into a file that way.
+    """
+
+    class WithStockBus(type(config)):  # type: ignore[misc]  # the user's may be any
+        def json(self) -> bytes:
+            written: bytes = config.json()
+            return written
+
+    fields = {name: getattr(config, name) for name in config.__struct_fields__}
+    return WithStockBus(**{**fields, "message_bus": config.message_bus.to_stock()})
+
+
 class NodeAssembly:
     """
     Make the parts of one enhanced node.
@@ -162,9 +179,7 @@ class NodeAssembly:
                 self._kernel,
                 name,
                 # The stock publisher would not understand our fields.
-                config
-                if publishes
-                else msgspec.structs.replace(config, message_bus=self._settings.to_stock()),
+                config if publishes else _with_stock_bus(config),
                 *args,
             )
             self._finish(config)

@@ -113,12 +113,11 @@ def server_line(settings: EnhancedMessageBusConfig, server: str | None) -> Banne
     """Return which server is published to and by whom; passwords are hidden."""
     if server is not None:
         return BannerLine(f"server: {redact_url(server)}")
-    url, database = settings.connection_url(), settings.to_stock().database
+    url, (database, obstacle) = settings.connection_url(), settings.stock_server()
     if database is not None:
         return BannerLine(f"server: {redact_url(database_url(database))}, by the stock publisher")
     if url is None:
         return BannerLine("server: none, nothing is published")
     shown = url if url == EMBEDDED else redact_url(url)
-    return BannerLine(
-        f"server: {shown} is beyond the stock publisher, nothing is published", is_warning=True
-    )
+    text = f"server: {shown} is beyond the stock publisher, nothing is published"
+    return BannerLine(f"{text} ({obstacle})" if obstacle else text, is_warning=True)

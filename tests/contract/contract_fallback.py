@@ -83,26 +83,42 @@ BREAKAGES = {
 
 def settings(database_url: str | None, fields: dict):
     """Return the configuration; a server for the stock publisher too comes as `database`."""
+    from nautilus_enhanced import ConnectionSettings
     from nautilus_enhanced import EnhancedMessageBusConfig
     from nautilus_enhanced.config import database_of
 
     if database_url is not None:
         fields = fields | {"database": database_of(database_url)}
+    if isinstance(fields.get("connection"), dict):
+        fields = fields | {"connection": ConnectionSettings(**fields["connection"])}
     if fields.get("dispatch", ...) is False:
         fields = fields | {"dispatch": None}
     return EnhancedMessageBusConfig(**fields)
 
 
 def fallback(
-    _bus: str, breakage: str | None = None, database_url: str | None = None, **fields
+    _bus: str,
+    breakage: str | None = None,
+    database_url: str | None = None,
+    catalog: str | None = None,
+    **fields,
 ) -> dict:
     """Break something, trade with the configuration, and say what ran and what is told of it."""
     if breakage is not None:
         BREAKAGES[breakage]()
+    from nautilus_trader.config import StreamingConfig
+    from nautilus_trader.model.data import QuoteTick
+
     from nautilus_enhanced import features
 
     message_bus = settings(database_url, fields)
-    run = Run("enhanced", message_bus=message_bus, log_level="INFO")
+    # The host's writer stumbles over the report of a reconciliation when it writes everything.
+    streaming = (
+        None
+        if catalog is None
+        else StreamingConfig(catalog_path=catalog, include_types=[QuoteTick])
+    )
+    run = Run("enhanced", message_bus=message_bus, log_level="INFO", streaming=streaming)
     trader = run.trader
 
     def started() -> None:

