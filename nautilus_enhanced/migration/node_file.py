@@ -144,18 +144,8 @@ def _take_ours_out(text: str, message_bus: dict[str, Any]) -> tuple[str, tuple[s
         notes.append(
             f"Settings of the enhanced bus only, taken out: {', '.join(f'`{n}`' for n in lost)}."
         )
-    database = None
-    if message_bus.get("database") is None:
-        config = parse_message_bus(message_bus)
-        database, url = config.to_stock().database, config.connection_url()
-        if database is None and url is not None:
-            notes.append(
-                f"A stock configuration cannot name the server of `connection` "
-                f"({redact_url(url) if '://' in url else url}): the node publishes nowhere until "
-                "`database` names one."
-            )
-        elif database is not None:
-            notes.append("`database` names the server that `connection.url` named.")
+    database, more = _stock_server(message_bus)
+    notes.extend(more)
     for name in (PATH_FIELD, *lost):
         text = take_out(text, _bus_start(text), name)
     if database is not None:
@@ -172,6 +162,44 @@ def _take_ours_out(text: str, message_bus: dict[str, Any]) -> tuple[str, tuple[s
     if not set(message_bus) - {PATH_FIELD, *lost} and database is None:
         text = take_out(text, skip_space(text, 0), BUS)
     return text, tuple(notes)
+
+
+def _stock_server(message_bus: dict[str, Any]) -> tuple[DatabaseConfig | None, list[str]]:
+    """Return the `database` to put in, if one is, and what is lost of the way to the server."""
+    is_named = message_bus.get("database") is not None
+    # Nothing else counts, so a mistake in it must not stand in the way back.
+    fields = {k: v for k, v in message_bus.items() if k in ("database", "connection")}
+    try:
+        config = parse_message_bus(fields | {"publisher": False})
+    except ConfigurationError:
+        if is_named:
+            return None, []
+        raise
+    # A secret that was kept out of the file stays out of it.
+    url, settings = config.connection_url(), config.connection_settings
+    database, _ = config.stock_server(with_password=False)
+    notes = []
+    if is_named and settings.beyond_stock:
+        names = ", ".join(f"`connection.{name}`" for name in settings.beyond_stock)
+        notes.append(
+            f"`database` stays as it is, but a stock configuration has nothing like {names}: the "
+            "stock publisher must reach the server without."
+        )
+    elif database is None and url is not None:
+        notes.append(
+            f"A stock configuration cannot name the server of `connection` "
+            f"({redact_url(url) if '://' in url else url}): the node publishes nowhere until "
+            "`database` names one."
+        )
+    elif database is not None and not is_named:
+        notes.append("`database` names the server that `connection.url` named.")
+    if database is not None and not database.password and settings.password_place is not None:
+        notes.append(
+            f"The password that `connection.{settings.password_place}` keeps elsewhere is not "
+            "written into the file: without `database.password` the server refuses the stock "
+            "publisher, which does not say so."
+        )
+    return None if is_named else database, notes
 
 
 def _says_the_same(original: str, reverted: str) -> bool:

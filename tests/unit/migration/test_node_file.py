@@ -197,6 +197,53 @@ def test_a_server_that_stock_cannot_name_is_said(url):
     assert "Zq7Xw" not in str(change.notes)
 
 
+@pytest.mark.parametrize(
+    ("bus", "database", "note"),
+    [
+        (
+            {"database": {"host": "h"}, "connection": {"password_env": "NT_TEST_PASSWORD"}},
+            {"host": "h"},
+            "`connection.password_env` keeps elsewhere is not written",
+        ),
+        (
+            {"connection": {"url": "redis://bus@h:1", "password_file": "PLACE"}},
+            {"host": "h", "port": 1, "username": "bus"},
+            "`connection.password_file` keeps elsewhere is not written",
+        ),
+        (
+            {
+                "database": {"host": "h", "ssl": True},
+                "connection": {"tls_ca_file": "ca.pem", "tls_verify": False},
+            },
+            {"host": "h", "ssl": True},
+            "nothing like `connection.tls_ca_file`, `connection.tls_verify`",
+        ),
+        (
+            # What else is wrong does not stand in the way.
+            {
+                "database": {"host": "h"},
+                "connection": {"password_env": "NT_TEST_PASSWORD"},
+                "dispatch": {"slice_us": -1},
+            },
+            {"host": "h"},
+            "`connection.password_env`",
+        ),
+    ],
+    ids=str,
+)
+def test_a_login_that_is_lost_on_the_way_back_is_said_and_not_written(
+    bus, database, note, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("NT_TEST_PASSWORD", "Zq7Xw")
+    place = tmp_path / "password"
+    place.write_text("Zq7Xw")
+    text = json.dumps({"message_bus": bus}).replace("PLACE", str(place))
+    change = revert_text(text)
+    assert json.loads(change.text) == {"message_bus": {"database": database}}
+    assert note in change.notes[-1]
+    assert "Zq7Xw" not in change.text + str(change.notes)
+
+
 def test_a_stock_file_is_left_alone():
     assert revert_text(FILE) == (FILE, ())
 
