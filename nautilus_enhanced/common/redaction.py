@@ -138,7 +138,8 @@ class Redactor:
             inner = name if is_secret_name(name) else ""
             return {key: self.data(item, inner or str(key)) for key, item in value.items()}
         if isinstance(value, list | tuple):
-            return [self.data(item, name) for item in value]
+            items = [self.data(item, name) for item in value]
+            return tuple(items) if isinstance(value, tuple) else items
         if value is None or value == "" or isinstance(value, bool):
             return value
         if is_secret_name(name):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nautilus_enhanced.common.redaction import redacted
+
 
 class EnhancedBusError(Exception):
     """The root of all errors that this package raises on purpose."""
@@ -23,7 +25,8 @@ class ConfigurationError(EnhancedBusError, ValueError):
     field : str
         The full name of the field, such as ``buffers.normal.flush_interval_ms``.
     value : object
-        The value it had.
+        The value it had. What its place or its form tell to be a secret is hidden: who mistakes
+        one field for another may have put a password there.
     allowed : str
         What is allowed, as the end of the sentence "allowed: ...".
     remedy : str, optional
@@ -32,10 +35,10 @@ class ConfigurationError(EnhancedBusError, ValueError):
 
     def __init__(self, field: str, value: object, allowed: str, remedy: str = "") -> None:
         self.field = field
-        self.value = value
+        self.value = redacted(value, field.rpartition(".")[2])
         self.allowed = allowed
         self.remedy = remedy
-        sentence = f"`{field}` was {value!r}, allowed: {allowed}"
+        sentence = f"`{field}` was {self.value!r}, allowed: {allowed}"
         super().__init__(f"{sentence}. {remedy}" if remedy else sentence)
 
     def __reduce__(self) -> tuple[Any, ...]:
