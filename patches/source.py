@@ -9,6 +9,8 @@ from upstream meets one line inside of a class, and the constructor itself stays
 
 from __future__ import annotations
 
+import io
+import tokenize
 from enum import StrEnum
 from types import CodeType
 from types import SimpleNamespace
@@ -122,6 +124,23 @@ def unhooked(source: bytes) -> bytes:
     return _take_out(_parse(source))
 
 
+def lines_of(source: bytes) -> list[str]:
+    """
+    Return the lines of a module's source with their ends, in the encoding that it names.
+
+    Raises
+    ------
+    PatchVerificationError
+        If there is no such encoding, or the text is not in it.
+    """
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        # What a text calls a line's end, such as a form feed, is none in Python's source.
+        return [line.decode(encoding) for line in source.splitlines(keepends=True)]
+    except (SyntaxError, UnicodeError) as error:
+        raise _not_python(str(error)) from None
+
+
 def code_of(source: bytes, class_name: str) -> Any:
     """
     Return a stand-in for a class of a module, with the code of its methods; nothing is run.
@@ -146,7 +165,7 @@ def code_of(source: bytes, class_name: str) -> Any:
     try:
         module = compile(source, "<tree>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        raise PatchVerificationError(f"it is not Python: {error}") from None
+        raise _not_python(str(error)) from None
     owner = _code_named(module, class_name)
     if owner is None:
         return None
@@ -157,6 +176,10 @@ def code_of(source: bytes, class_name: str) -> Any:
 def _code_named(owner: CodeType, name: str) -> CodeType | None:
     codes = (const for const in owner.co_consts if isinstance(const, CodeType))
     return next((code for code in codes if code.co_name == name), None)
+
+
+def _not_python(why: str) -> PatchVerificationError:
+    return PatchVerificationError(f"it is not Python: {' '.join(why.split())}")
 
 
 def _damaged() -> PatchVerificationError:
@@ -173,8 +196,12 @@ def _parse(source: bytes) -> libcst.Module:
     cst = parser()
     try:
         module: libcst.Module = cst.parse_module(source)
-    except (cst.ParserSyntaxError, UnicodeError) as error:
-        raise PatchVerificationError(f"it is not Python: {error}") from None
+    except cst.ParserSyntaxError as error:
+        # Its text has the line of the source in it, and more.
+        raise _not_python(error.message) from None
+    except (SyntaxError, UnicodeError) as error:
+        # An encoding that nobody knows, or that the text is not in.
+        raise _not_python(str(error)) from None
     return module
 
 

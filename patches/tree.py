@@ -106,8 +106,8 @@ class ForkTree:
         before = self._read(self.kernel)
         after = self._hooked(before)
         lines = difflib.unified_diff(
-            before.decode().splitlines(keepends=True),
-            after.decode().splitlines(keepends=True),
+            source.lines_of(before),
+            source.lines_of(after),
             f"a/{self.name}",
             f"b/{self.name}",
         )
@@ -153,7 +153,12 @@ class ForkTree:
         return True
 
     def _class(self, path: Path, name: str) -> Any:
-        return source.code_of(self._read(path), name)
+        try:
+            return source.code_of(self._read(path), name)
+        except PatchVerificationError as error:
+            if path == self.kernel:
+                raise
+            raise PatchVerificationError(f"{path.relative_to(self.package)}: {error}") from None
 
     def _read(self, path: Path) -> bytes:
         try:

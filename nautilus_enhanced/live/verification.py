@@ -35,22 +35,26 @@ def engine_problems(classes: dict[str, Any]) -> tuple[str, ...]:
     classes : dict[str, type]
         The three engine classes by name.
     """
-    problems = []
+    problems = [f"{name} is missing" for name in ENQUEUING if name not in classes]
     for _, name, serve, handler in ENGINE_QUEUES:
-        code = _code(classes.get(name), serve)
+        if name not in classes:
+            continue
+        code = _code(classes[name], serve)
         if code is None:
             problems.append(f"{name}.{serve} is missing")
         elif handler not in code.co_names:
             problems.append(f"{name}.{serve} does not call {handler}")
     for name, methods in ENQUEUING.items():
+        if name not in classes:
+            continue
         for method in methods:
-            code = _code(classes.get(name), method)
+            code = _code(classes[name], method)
             if code is None or "enqueue" not in code.co_names:
                 problems.append(f"{name}.{method} does not use an enqueuer")
         problems.extend(
             f"{name}.{method} is missing"
             for method in ENGINE_METHODS
-            if _code(classes.get(name), method) is None
+            if _code(classes[name], method) is None
         )
     return tuple(problems)
 

@@ -80,7 +80,7 @@ def test_engines_that_are_not_as_expected_are_described():
     assert "LiveDataEngine._run_req_queue is missing" in problems
     assert "LiveDataEngine.execute does not use an enqueuer" in problems
     assert "LiveDataEngine._handle_queue_exception is missing" in problems
-    assert "LiveRiskEngine._run_evt_queue is missing" in problems
+    assert "LiveRiskEngine is missing" in problems
 
 
 def test_only_configurations_of_ours_reach_the_builder(patch):

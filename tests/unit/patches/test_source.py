@@ -107,12 +107,33 @@ def test_a_hook_that_was_changed_is_left_alone(before, after):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x = 1\n", "class NautilusKernel:\n    pass\n", "class NautilusKernel(:\n", "\0"]
+    "text",
+    [
+        b"",
+        b"x = 1\n",
+        b"class NautilusKernel:\n    pass\n",
+        b"class NautilusKernel(:\n",
+        b"\0",
+        b"# coding: bogus\n" + SMALL.encode(),
+        b"x = '\xe9'\n" + SMALL.encode(),
+        b"# coding: ascii\nx = '\xe9'\n" + SMALL.encode(),
+    ],
 )
 def test_a_source_without_a_kernel_is_refused(text):
     for change in (source.hooked, source.unhooked, source.hook_state):
-        with pytest.raises(PatchVerificationError):
-            change(text.encode())
+        with pytest.raises(PatchVerificationError) as caught:
+            change(text)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-8", "utf-8-sig"])
+def test_a_source_in_any_encoding_is_hooked_and_restored(encoding):
+    cookie = "" if encoding.startswith("utf-8") else f"# coding: {encoding}\n"
+    text = f"{cookie}x = 'é'\n\x0c\n{SMALL}".encode(encoding)
+    changed = source.hooked(text)
+    assert source.unhooked(changed) == text
+    assert "x = 'é'\n" in "".join(source.lines_of(changed))
+    assert len(source.lines_of(text)) == text.count(b"\n")
 
 
 def test_without_the_parser_the_extra_is_named(monkeypatch):
@@ -190,6 +211,31 @@ def test_engines_that_do_not_fit_are_told(tree):
     path = tree / "nautilus_trader" / "live" / "risk_engine.py"
     path.write_text(path.read_text().replace("_handle_queue_exception", "_handle_it"))
     assert "LiveRiskEngine._handle_queue_exception is missing" in ForkTree(tree).part_problems()
+
+
+def test_engines_that_are_missing_are_told_once_each(tree):
+    for path in (tree / "nautilus_trader" / "live").iterdir():
+        path.unlink()
+    names = ("LiveDataEngine", "LiveRiskEngine", "LiveExecutionEngine")
+    assert ForkTree(tree).part_problems() == tuple(f"{name} is missing" for name in names)
+
+
+def test_an_engine_that_is_not_python_is_named(tree):
+    path = tree / "nautilus_trader" / "live" / "risk_engine.py"
+    path.write_text("# coding: bogus\n")
+    with pytest.raises(PatchVerificationError, match=r"live/risk_engine\.py: it is not Python"):
+        ForkTree(tree).part_problems()
+
+
+def test_the_diff_of_a_kernel_in_another_encoding(tree):
+    fork = ForkTree(tree)
+    text = "# coding: latin-1\n# é\n".encode("latin-1") + fork.kernel.read_bytes()
+    fork.kernel.write_bytes(text)
+    assert "+    @kernel_hook" in fork.diff()
+    assert fork.apply()
+    assert fork.diff() == ""
+    assert fork.revert()
+    assert fork.kernel.read_bytes() == text
 
 
 def test_a_file_outside_of_the_tree_is_not_changed(tree, tmp_path_factory):

@@ -29,6 +29,21 @@ def test_a_configuration_error_names_field_value_and_what_is_allowed():
     assert str(errors.ConfigurationError("x", 7, "1 to 5")) == "`x` was 7, allowed: 1 to 5"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("message_bus", "redis://u:Zq7Xw@h:6379"),
+        ("message_bus", {"url": ["redis://u:Zq7Xw@h"]}),
+        ("database.password", "Zq7Xw"),
+        ("a", ({"password": "Zq7Xw"},)),
+    ],
+)
+def test_a_configuration_error_hides_what_is_a_secret(field, value):
+    error = errors.ConfigurationError(field, value, "something else")
+    assert "Zq7Xw" not in f"{error}{error!r}{vars(error)}{error.args}"
+    assert type(error.value) is type(value)
+
+
 def test_a_missing_extra_says_what_to_install():
     error = errors.MissingExtraError("embedded", "an embedded server")
     assert str(error) == (
