@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 from typing import Literal
 from typing import NamedTuple
+from typing import get_args
 from urllib.parse import unquote
 from urllib.parse import urlsplit
 
@@ -137,11 +138,12 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 )
         for name, kind in _KINDS.items():
             if not isinstance(getattr(self, name), kind):
+                settings = (get_args(kind) or (kind,))[0].__name__
+                or_none = " or None" if isinstance(None, kind) else ""
                 raise ConfigurationError(
-                    f"message_bus.{name}",
-                    getattr(self, name),
-                    f"a {kind.__name__}" if isinstance(kind, type) else "settings or None",
+                    f"message_bus.{name}", getattr(self, name), f"a {settings}{or_none}"
                 )
+        self._check_stock_fields()
         self._check_subscriptions()
         if self.publishing.rules:
             check_publishing(self.publishing, self.priorities.policy())
@@ -167,6 +169,18 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         if self.publisher:
             self._check_server()
         install()
+
+    def _check_stock_fields(self) -> None:
+        """Refuse what would be an error of NautilusTrader's own, without a name, at the start."""
+        database, streams = self.database, self.external_streams
+        if database is not None and database.type != "redis":
+            raise ConfigurationError("message_bus.database.type", database.type, "'redis'")
+        if streams is not None and not (
+            isinstance(streams, list | tuple) and all(isinstance(name, str) for name in streams)
+        ):
+            raise ConfigurationError(
+                "message_bus.external_streams", streams, "a list of names of streams, or None"
+            )
 
     def _check_subscriptions(self) -> None:
         subscriptions = () if self.dispatch is None else self.dispatch.subscriptions
@@ -342,6 +356,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "encoding": ("json", "msgpack"),
 }
 _KINDS: dict[str, Any] = {
+    "database": DatabaseConfig | None,
     "dispatch": DispatchSettings | None,
     "buffers": BufferSettings | None,
     "priorities": PrioritySettings,

@@ -38,9 +38,18 @@ def skip_space(text: str, at: int) -> int:
     return _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing too
 
 
-def members(text: str, start: int) -> list[Member]:
+def members(text: str, start: int, place: str = "") -> list[Member]:
     """
     Return the members of the object that begins at `start`; the text must be valid JSON.
+
+    Parameters
+    ----------
+    text : str
+        The text.
+    start : int
+        The place of the object's brace.
+    place : str, default ''
+        The path of the object in the file, for the error.
 
     Raises
     ------
@@ -54,7 +63,9 @@ def members(text: str, start: int) -> list[Member]:
         value_start = skip_space(text, skip_space(text, key_end) + 1)
         _, end = _DECODER.raw_decode(text, value_start)
         if any(key == other.key for other in found):
-            raise ConfigurationError(key, "given twice", "each name once in an object")
+            raise ConfigurationError(
+                f"{place}.{key}".lstrip("."), "given twice", "each name once in an object"
+            )
         found.append(Member(key, at, key_end, value_start, end))
         at = skip_space(text, end)
         if text[at] == ",":
@@ -123,6 +134,36 @@ def redact_text(text: str) -> str:
     for begin, end, shown in reversed(spans):
         text = text[:begin] + shown + text[end:]
     return text
+
+
+def refuse_repeated_names(text: str) -> None:
+    """
+    Refuse JSON text in which an object has a name twice, wherever that is.
+
+    Raises
+    ------
+    ConfigurationError
+        If one has; with the path of the field.
+    """
+    _walk(text, skip_space(text, 0), "")
+
+
+def _walk(text: str, at: int, place: str) -> int:
+    """Look at the names in the value that begins at `at`, and return its end."""
+    if text[at] == "{":
+        end = at + 1
+        for member in members(text, at, place):
+            end = _walk(text, member.value_start, f"{place}.{member.key}".lstrip("."))
+        return skip_space(text, end) + 1
+    if text[at] != "[":
+        return _DECODER.raw_decode(text, at)[1]
+    at, index = skip_space(text, at + 1), 0
+    while text[at] != "]":
+        at = skip_space(text, _walk(text, at, f"{place}[{index}]"))
+        if text[at] == ",":
+            at = skip_space(text, at + 1)
+        index += 1
+    return at + 1
 
 
 # -- how it is written ---------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationErro
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.migration.json_text import find
 from nautilus_enhanced.migration.json_text import put_in
+from nautilus_enhanced.migration.json_text import refuse_repeated_names
 from nautilus_enhanced.migration.json_text import replace_value
 from nautilus_enhanced.migration.json_text import skip_space
 from nautilus_enhanced.migration.json_text import take_out
@@ -75,6 +76,7 @@ def migrate_text(
         If the file, or what would become of it, is not a configuration of a node.
     """
     document = decode_document(text)
+    refuse_repeated_names(text)
     given = document.get(BUS)
     if given is not None and not isinstance(given, dict):
         raise ConfigurationError(BUS, given, "an object, or null")
@@ -124,6 +126,7 @@ def revert_text(text: str, originals: tuple[str, ...] = ()) -> FileChange:
         If the file is not a configuration of a node.
     """
     document = decode_document(text)
+    refuse_repeated_names(text)
     message_bus = document.get(BUS)
     if not is_enhanced(message_bus):
         return FileChange(text)

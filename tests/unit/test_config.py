@@ -124,12 +124,24 @@ def test_an_unknown_field_is_refused(json):
         ("streams", None),
         ("connection", 1),
         ("monitoring", None),
+        ("database", {"host": "h"}),
+        ("database", "redis://h"),
+        ("external_streams", "abc"),
+        ("external_streams", [b"abc"]),
+        ("external_streams", {"abc": 1}),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(field, value):
     with pytest.raises(ConfigurationError) as caught:
         EnhancedMessageBusConfig(**{field: value})
     assert f"message_bus.{field}" in str(caught.value)
+
+
+def test_what_a_field_must_be_is_named():
+    with pytest.raises(ConfigurationError, match="allowed: a DatabaseConfig or None"):
+        EnhancedMessageBusConfig(database={"host": "h"})
+    with pytest.raises(ConfigurationError, match=r"allowed: a StreamSettings$"):
+        EnhancedMessageBusConfig(streams={})
 
 
 @pytest.mark.parametrize(
@@ -169,6 +181,13 @@ def test_the_stock_flush_interval_is_the_interval_of_the_lanes_that_can_wait():
 
 
 # -- the server ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("publisher", [True, False])
+def test_a_database_that_nautilus_trader_does_not_know_is_refused(publisher):
+    with pytest.raises(ConfigurationError) as caught:
+        EnhancedMessageBusConfig(database=DatabaseConfig(type="postgres"), publisher=publisher)
+    assert str(caught.value) == "`message_bus.database.type` was 'postgres', allowed: 'redis'"
 
 
 def test_two_servers_are_refused():

@@ -132,6 +132,10 @@ def test_what_a_node_writes_of_itself_is_read_back():
             "`message_bus.database, message_bus.connection.url` was 'both given'",
         ),
         ({"message_bus": bus(database={"port": "x"})}, "`message_bus.database.port` was 'x'"),
+        (
+            {"message_bus": bus(database={"type": "postgres"})},
+            "`message_bus.database.type` was 'postgres', allowed: 'redis'",
+        ),
         ({"message_bus": bus(types_filter=["a"])}, "`message_bus.types_filter[0]` was 'a'"),
         ({"message_bus": bus(types_filter=["nowhere_at:all"])}, "message_bus.types_filter"),
         ({"message_bus": {"path": "a:B"}}, "`message_bus.path` was 'a:B', allowed: 'nautilus_enh"),
@@ -184,6 +188,7 @@ def test_what_is_not_json_is_said_with_its_place(raw, sentence):
         "redis://u:Zq7Xw@h:6379",
         ["redis://u:Zq7Xw@h:6379"],
         bus(database="redis://u:Zq7Xw@h:6379"),
+        bus(database={"type": "redis://u:Zq7Xw@h"}),
         bus(database={"timeout": "redis://u:Zq7Xw@h"}),
         bus(database={"password": "Zq7Xw"}, redis_password="Zq7Xw"),
         bus(connection=["redis://u:Zq7Xw@h"]),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import msgspec
 import nautilus_trader
 
 from nautilus_enhanced.common.features import FALLBACK_REASONS
+from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import FeatureState
 from nautilus_enhanced.common.features import decide
 from nautilus_enhanced.common.features import stock_features
@@ -18,8 +20,14 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationErro
 from nautilus_enhanced.infrastructure.messagebus.errors import HostError
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.live.assembly import gather_facts
+from nautilus_enhanced.live.banner import server_line
+from nautilus_enhanced.migration.json_text import refuse_repeated_names
 from nautilus_enhanced.node_config import parse_node_config
 from nautilus_enhanced.patches import PATCHES
+
+
+if TYPE_CHECKING:
+    from nautilus_trader.live.config import TradingNodeConfig
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,12 +65,20 @@ def check_text(file: str, text: str) -> CheckResult:
     """Return what a node with the configuration in `text` will run; connects to nothing."""
     try:
         config = parse_node_config(text)
+        refuse_repeated_names(text)
+        _refuse_databases(config)
     except ConfigurationError as error:
         return CheckResult(file=file, valid=False, problems=(str(error),))
     bus = config.message_bus
     if not isinstance(bus, EnhancedMessageBusConfig):
         states = stock_features(nautilus_trader.__version__).states
-        return CheckResult(file=file, valid=True, features=states)
+        problems = []
+        if bus is not None and bus.external_streams and bus.database is None:
+            problems.append(
+                f"external_streams={bus.external_streams} without `database`: the stock node "
+                "fails when it starts to read them"
+            )
+        return CheckResult(file=file, valid=True, features=states, problems=tuple(problems))
     facts = gather_facts(PATCHES[0].original, config)
     problems = []
     try:
@@ -78,6 +94,14 @@ def check_text(file: str, text: str) -> CheckResult:
         ]
     problems += _unreadable(bus.connection_settings)
     url = bus.connection_url()
+    if bus.external_streams and url is None:
+        problems.append(
+            f"external_streams={bus.external_streams} are not read, since no server is "
+            "configured: set `connection` or `database`"
+        )
+    if url is not None and not any(s.active for s in states if s.feature is Feature.PUBLISHER):
+        line = server_line(bus, None)
+        problems += [line.text] if line.is_warning else []
     return CheckResult(
         file=file,
         valid=True,
@@ -86,6 +110,14 @@ def check_text(file: str, text: str) -> CheckResult:
         features=states,
         problems=tuple(problems),
     )
+
+
+def _refuse_databases(config: TradingNodeConfig) -> None:
+    """Refuse the databases that a kernel refuses, with an error of its own, when it is built."""
+    for name in ("message_bus", "cache"):
+        database = getattr(getattr(config, name), "database", None)
+        if database is not None and database.type != "redis":
+            raise ConfigurationError(f"{name}.database.type", database.type, "'redis'")
 
 
 def _unreadable(connection: ConnectionSettings) -> list[str]:

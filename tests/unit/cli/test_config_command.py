@@ -100,6 +100,35 @@ def test_what_cannot_run_here_is_exit_code_1(config, tmp_path, bus, sentence):
     assert "OK" not in done.out
 
 
+@pytest.mark.parametrize(
+    ("bus", "sentence"),
+    [
+        ({"external_streams": ["a"], "publisher": True}, "are not read, since no server is"),
+        ({"external_streams": ["a"], "publisher": False}, "are not read, since no server is"),
+        ({"external_streams": ["a"]}, "the stock node fails when it starts to read them"),
+        (
+            {"publisher": False, "connection": "unix:///run/x.sock"},
+            "unix:///run/x.sock is beyond the stock publisher, nothing is published",
+        ),
+        (
+            {
+                "publisher": False,
+                "database": {"ssl": True},
+                "connection": {"tls_verify": False},
+            },
+            "nothing is published (`connection.tls_verify`)",
+        ),
+    ],
+    ids=str,
+)
+def test_what_is_asked_for_and_would_not_happen_is_exit_code_1(config, tmp_path, bus, sentence):
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps({"message_bus": bus}))
+    done = config("check", path)
+    assert done.code == 1
+    assert sentence in done.out
+
+
 @pytest.mark.parametrize("fallback", ["stock", "raise"])
 def test_a_version_that_was_never_tried_is_exit_code_1(config, tmp_path, monkeypatch, fallback):
     from nautilus_enhanced.live import assembly  # noqa: PLC0415 (this test only)
@@ -119,6 +148,14 @@ def test_a_version_that_was_never_tried_is_exit_code_1(config, tmp_path, monkeyp
         ('{"a" 1}', "not JSON at line 1, column 6"),
         ('{"message_bus": {"dispatch": {"slice_us": 5}}}', "50 to 100,000"),
         ('{"message_bus": {"redis_host": "h"}}', "config migrate"),
+        (
+            '{"message_bus": {"publisher": true, "database": {"type": "postgres"}}}',
+            "message_bus.database.type",
+        ),
+        ('{"message_bus": {"database": {"type": "postgres"}}}', "message_bus.database.type"),
+        ('{"cache": {"database": {"type": "postgres"}}}', "cache.database.type"),
+        ('{"message_bus": {"publisher": true, "publisher": false}}', "message_bus.publisher"),
+        ('{"strategies": [], "strategies": []}', "strategies"),
     ],
 )
 def test_a_wrong_file_is_exit_code_2(config, tmp_path, text, sentence):

@@ -251,7 +251,12 @@ def test_a_stock_file_is_left_alone():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"message_bus": {"encoding": "json", "encoding": "json"}}', "each name once"),
+        (
+            '{"message_bus": {"encoding": "json", "encoding": "json"}}',
+            "`message_bus.encoding` was 'given twice', allowed: each name once",
+        ),
+        ('{"strategies": [1, {"a": {"b": 1, "c": [], "b": 2}}]}', "`strategies[1].a.b` was 'given"),
+        ('{"loop_debug": true, "loop_debug": true}', "`loop_debug` was 'given twice'"),
         ('{"message_bus": [1]}', "an object, or null"),
         ('{"environment": "backtest"}', "A backtest has no live bus"),
         ('{"exec_engine": {"qsize": "x"}}', "exec_engine.qsize"),
@@ -263,6 +268,11 @@ def test_a_file_that_is_no_configuration_is_refused(text, sentence):
     with pytest.raises(ConfigurationError) as caught:
         migrate_text(text)
     assert sentence in str(caught.value)
+
+
+def test_the_way_back_refuses_a_name_that_comes_twice():
+    with pytest.raises(ConfigurationError, match=r"`message_bus\.publisher` was 'given twice'"):
+        revert_text('{"message_bus": {"publisher": true, "publisher": false}}')
 
 
 def test_flat_names_are_rewritten():
