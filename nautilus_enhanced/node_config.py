@@ -17,6 +17,7 @@ from typing import Final
 from typing import TypeGuard
 
 import msgspec
+import msgspec.inspect
 from nautilus_trader.common.config import MessageBusConfig
 from nautilus_trader.live.config import TradingNodeConfig
 
@@ -125,7 +126,9 @@ def parse_message_bus(message_bus: dict[str, Any]) -> EnhancedMessageBusConfig:
     try:
         return msgspec.convert(fields, EnhancedMessageBusConfig, dec_hook=decoding_hook)
     except msgspec.ValidationError as error:
-        raise as_sentence(error, fields, "message_bus") from error.__cause__
+        raise as_sentence(
+            error, fields, EnhancedMessageBusConfig, "message_bus"
+        ) from error.__cause__
 
 
 def check_flat_names(message_bus: object) -> None:
@@ -154,7 +157,7 @@ def _parse_stock(document: dict[str, Any]) -> TradingNodeConfig:
     try:
         config: TradingNodeConfig = TradingNodeConfig.parse(msgspec.json.encode(document))
     except msgspec.ValidationError as error:
-        raise as_sentence(error, document) from None
+        raise as_sentence(error, document, TradingNodeConfig) from None
     except (ValueError, TypeError, KeyError) as error:
         # What a constructor of NautilusTrader's says, without a path.
         raise ConfigurationError("file", "refused", "a TradingNodeConfig", str(error)) from None
@@ -176,7 +179,7 @@ def _check_trader_id(trader_id: object) -> None:
 
 
 def as_sentence(
-    error: msgspec.ValidationError, document: Any, root: str = ""
+    error: msgspec.ValidationError, document: Any, kind: type, root: str = ""
 ) -> ConfigurationError:
     """
     Return what msgspec found in a document as an error that names field, value and allowed.
@@ -187,6 +190,8 @@ def as_sentence(
         What was found.
     document : Any
         What was decoded.
+    kind : type
+        What it was decoded as.
     root : str, default ''
         The path of `document` in the file.
     """
@@ -216,7 +221,42 @@ def as_sentence(
     expected = _EXPECTED.match(text)
     if expected is not None:
         return ConfigurationError(place or "file", value, expected[1])
+    choices = _choices(kind, inner)
+    if choices:
+        return ConfigurationError(place or "file", value, ", ".join(map(repr, choices)))
     return ConfigurationError(place or "file", value, "what NautilusTrader can read", text)
+
+
+def _choices(kind: type, path: str) -> list[Any]:
+    """Return the values that the field at `path` can have, if they are so many and no more."""
+    found = _arms(msgspec.inspect.type_info(kind))
+    for name, index in _STEP.findall(path):
+        found = [
+            arm for one in found for inner in _inside(one, name, index) for arm in _arms(inner)
+        ]
+    choices: list[Any] = []
+    for one in found:
+        if isinstance(one, msgspec.inspect.LiteralType):
+            choices.extend(one.values)
+        elif isinstance(one, msgspec.inspect.EnumType):
+            choices.extend(member.value for member in one.cls)
+    return choices
+
+
+def _arms(kind: msgspec.inspect.Type) -> list[msgspec.inspect.Type]:
+    """Return what a type can be."""
+    return list(kind.types) if isinstance(kind, msgspec.inspect.UnionType) else [kind]
+
+
+def _inside(kind: msgspec.inspect.Type, name: str, index: str) -> list[msgspec.inspect.Type]:
+    """Return the types of what has a name or an index in a value of a type."""
+    if name and isinstance(kind, msgspec.inspect.StructType):
+        return [field.type for field in kind.fields if field.encode_name == name]
+    if index and isinstance(kind, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
+        return [kind.item_type]
+    if index and isinstance(kind, msgspec.inspect.DictType):
+        return [kind.value_type]
+    return []
 
 
 def _join(place: str, field: str) -> str:

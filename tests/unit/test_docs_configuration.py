@@ -166,10 +166,16 @@ def test_every_number_has_a_range(name):
     [n for n, cells in SETTINGS.items() if re.fullmatch(r'(`"\w+"`(, )?)+', cells[1])],
 )
 def test_a_choice_is_the_one_that_is_kept(name):
-    for value in json.loads(f"[{SETTINGS[name][1].replace('`', '')}]"):
+    choices = json.loads(f"[{SETTINGS[name][1].replace('`', '')}]")
+    for value in choices:
         parse_message_bus(config_with(name, value))
-    with pytest.raises(ConfigurationError):
+    with pytest.raises(ConfigurationError) as caught:
         parse_message_bus(config_with(name, "nonsense"))
+    field = name.replace("*", "normal").replace("[]", "[0]")
+    assert caught.value.field == f"message_bus.{field}"
+    allowed = caught.value.allowed
+    assert f"`message_bus.{field}` was 'nonsense', allowed: {allowed}" in str(caught.value)
+    assert sorted(re.findall(r"'(\w+)'", allowed)) == sorted(choices)
 
 
 @pytest.mark.parametrize("pattern", ["", "a b", "a\n", "x" * 257])

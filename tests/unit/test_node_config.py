@@ -146,6 +146,11 @@ def test_what_a_node_writes_of_itself_is_read_back():
         ({"trader_id": "x"}, "`trader_id` was 'x', allowed: a name and a tag with a hyphen"),
         ({"trader_id": "é-1"}, "`trader_id`"),
         ({"trader_id": 5}, "`trader_id` was 5"),
+        ({"environment": "x"}, "`environment` was 'x', allowed: 'backtest', 'sandbox', 'live'"),
+        (
+            {"message_bus": bus(fallback="none")},
+            "`message_bus.fallback` was 'none', allowed: 'raise', 'stock'",
+        ),
         ({"instance_id": "x"}, "`instance_id` was 'x'"),
         ({"strategies": [{"strategy_path": "a"}]}, "`strategies[0].config_path` was None"),
     ],
