@@ -219,12 +219,16 @@ def as_sentence(
         )
     value = redacted(_value_at(document, inner), _last_name(place))
     expected = _EXPECTED.match(text)
+    allowed, remedy = "what NautilusTrader can read", text
     if expected is not None:
-        return ConfigurationError(place or "file", value, expected[1])
-    choices = _choices(kind, inner)
-    if choices:
-        return ConfigurationError(place or "file", value, ", ".join(map(repr, choices)))
-    return ConfigurationError(place or "file", value, "what NautilusTrader can read", text)
+        allowed, remedy = expected[1], ""
+    elif text.startswith("Decoding objects of type "):
+        # What msgspec says next is about a class, not about the file.
+        allowed = "nothing in a file with the stock bus, since NautilusTrader cannot read it"
+        remedy = "Remove the field, and set it in the code that starts the node"
+    elif choices := _choices(kind, inner):
+        allowed, remedy = ", ".join(map(repr, choices)), ""
+    return ConfigurationError(place or "file", value, allowed, remedy)
 
 
 def _choices(kind: type, path: str) -> list[Any]:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 
 BUS: Final = "message_bus"
+# A field of stock's that stock writes to a file and cannot read from one.
+UNREADABLE: Final = "types_filter"
 
 
 class FileChange(NamedTuple):
@@ -135,7 +137,17 @@ def revert_text(text: str, originals: tuple[str, ...] = ()) -> FileChange:
     reverted, notes = _take_ours_out(text, message_bus)
     for original in originals:
         if _says_the_same(original, reverted):
-            return FileChange(original, ("The original is given back as it was.",))
+            note = "The original is given back as it was"
+            if message_bus.get(UNREADABLE):
+                note = f"{note}, and NautilusTrader cannot read its `{BUS}.{UNREADABLE}`: remove it"
+            return FileChange(original, (f"{note}.",))
+    if message_bus.get(UNREADABLE):
+        reverted = take_out(reverted, _bus_start(reverted), UNREADABLE)
+        notes = (
+            *notes,
+            f"`{BUS}.{UNREADABLE}` is taken out, since NautilusTrader cannot read it from a file: "
+            "unless the code that starts the node sets it, these types are published too.",
+        )
     parse_node_config(reverted)
     return FileChange(reverted, notes)
 

@@ -288,6 +288,30 @@ def test_flat_names_are_rewritten():
     assert any("`client_id`" in note for note in change.notes)
 
 
+def test_a_filter_that_stock_cannot_read_is_taken_out_on_the_way_back():
+    text = json.dumps(
+        {
+            "message_bus": {
+                "publisher": True,
+                "encoding": "json",
+                "types_filter": ["nautilus_trader.model.data:QuoteTick"],
+            }
+        }
+    )
+    change = revert_text(text)
+    assert json.loads(change.text) == {"message_bus": {"encoding": "json"}}
+    assert "`message_bus.types_filter` is taken out" in change.notes[-1]
+    # The original had it, too: it is what was there, and cannot be run.
+    original = text.replace('"publisher": true, ', "")
+    change = revert_text(text, (original,))
+    assert change.text == original
+    assert "cannot read its `message_bus.types_filter`: remove it" in change.notes[0]
+    with pytest.raises(ConfigurationError) as caught:
+        parse_node_config(original)
+    assert str(caught.value).startswith("`message_bus.types_filter[0]` was 'nautilus_trader.")
+    assert "Remove the field" in str(caught.value)
+
+
 # -- secrets -------------------------------------------------------------------------------------
 
 
