@@ -12,7 +12,9 @@ from nautilus_trader.common.config import MessageBusConfig
 
 from nautilus_enhanced.config import EnhancedMessageBusConfig
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.migration.plan import changed_fields
 from nautilus_enhanced.migration.plan import plan_migration
+from nautilus_enhanced.node_config import OUR_FIELDS
 from nautilus_enhanced.node_config import parse_message_bus
 
 
@@ -40,7 +42,9 @@ def migrate_messagebus_config(
     ----------
     stock : MessageBusConfig or Mapping[str, Any] or None
         The stock configuration, or its fields as JSON data, flat names of early drafts included.
-        None is a node that has none. One that is enhanced already is returned as it is.
+        None is a node that has none. One that is enhanced already is returned as it is, unless
+        `preset` or `publisher_only` asks for more: then it is changed as the command
+        ``nt-enhanced config migrate`` changes a file.
     preset : {'development', 'production', 'high_frequency'}, optional
         The preset to fill in where the configuration does not say it.
     publisher_only : bool, default False
@@ -51,7 +55,7 @@ def migrate_messagebus_config(
     ConfigurationError
         If something in it has no meaning here.
     """
-    if isinstance(stock, EnhancedMessageBusConfig):
+    if isinstance(stock, EnhancedMessageBusConfig) and preset is None and not publisher_only:
         return stock
     given = _fields(stock) if isinstance(stock, MessageBusConfig) else dict(stock or {})
     plan = plan_migration(
@@ -97,13 +101,24 @@ def migrate_trading_node_config(
 
 
 def _fields(stock: MessageBusConfig) -> dict[str, Any]:
-    """Return the fields of a stock configuration, in the form that JSON data has."""
-    unknown = set(stock.__struct_fields__) - set(MessageBusConfig.__struct_fields__)
-    if unknown:
+    """Return the fields of a configuration in the form that JSON data has, ours if they are set."""
+    known = (
+        EnhancedMessageBusConfig
+        if isinstance(stock, EnhancedMessageBusConfig)
+        else MessageBusConfig
+    )
+    if set(stock.__struct_fields__) - set(known.__struct_fields__):
         raise ConfigurationError(
-            "message_bus", type(stock).__name__, "a MessageBusConfig", "It has fields of its own"
+            "message_bus", type(stock).__name__, f"a {known.__name__}", "It has fields of its own"
         )
     fields = {name: getattr(stock, name) for name in MessageBusConfig.__struct_fields__}
+    if isinstance(stock, EnhancedMessageBusConfig):
+        default = EnhancedMessageBusConfig()
+        fields |= {
+            name: changed_fields(getattr(stock, name))
+            for name in OUR_FIELDS
+            if getattr(stock, name) != getattr(default, name)
+        }
     if isinstance(stock.database, DatabaseConfig):
         database = stock.database
         fields["database"] = {n: getattr(database, n) for n in DatabaseConfig.__struct_fields__}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -15,13 +17,18 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced import migrate_messagebus_config
 from nautilus_enhanced import migrate_trading_node_config
+from nautilus_enhanced import parse_node_config
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus import FlowRule
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus import PublishRule
 from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
+from nautilus_enhanced.migration import migrate_text
 from nautilus_enhanced.migration.flat_names import FLAT_NAMES
 from nautilus_enhanced.migration.plan import DATABASE_DEFAULTS
 from nautilus_enhanced.migration.plan import changed_fields
@@ -167,6 +174,49 @@ def test_a_preset_fills_in_what_is_not_said(name):
     made = getattr(EnhancedMessageBusConfig, name)(database=database)
     assert ours == made
     assert migrate_messagebus_config(None, preset=name) == EnhancedMessageBusConfig.preset(name)
+
+
+ENHANCED = {
+    "types_filter": [QuoteTick],
+    "external_streams": ["a"],
+    "database": DatabaseConfig(host="h", password="word"),
+    "connection": ConnectionSettings(response_timeout_ms=7_000),
+    "buffers": BufferSettings(
+        critical=UrgentLaneSettings(max_messages=7), low=LaneSettings(flush_interval_ms=100)
+    ),
+    "publishing": PublishingSettings(rules=(PublishRule(pattern="data.*", max_per_second=2.0),)),
+    "dispatch": DispatchSettings(slice_us=99, rules=(FlowRule(flow="data", kinds=("bars",)),)),
+}
+
+
+@pytest.mark.parametrize("name", [None, "development", "production", "high_frequency"])
+@pytest.mark.parametrize("publisher_only", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, ENHANCED, {"dispatch": None, "serializer": "stock"}, {"publisher": False}],
+    ids=["default", "everything", "publisher only", "engines only"],
+)
+def test_what_is_enhanced_already_is_changed_as_the_command_changes_a_file(
+    name, publisher_only, fields
+):
+    before = EnhancedMessageBusConfig(**fields)
+    ours = migrate_messagebus_config(before, preset=name, publisher_only=publisher_only)
+    if name is None and not publisher_only:
+        assert ours is before
+        return
+    text = migrate_text(
+        json.dumps({"message_bus": json.loads(before.json())} if fields else {}),
+        preset=name,
+        publisher_only=publisher_only,
+    ).text
+    by_command = parse_node_config(text).message_bus
+    assert (ours.dispatch is None) is (by_command.dispatch is None) is publisher_only
+    for field in ("publisher", "serializer", "types_filter", "external_streams", "database"):
+        assert getattr(ours, field) == getattr(by_command, field)
+    for field in ("buffers", "publishing"):
+        if field in fields:
+            assert getattr(ours, field) == fields[field]
+    assert ours.fallback == ("stock" if name in {None, "development"} else "raise")
 
 
 def test_a_preset_does_not_overrule_what_is_said():
