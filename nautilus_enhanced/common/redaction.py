@@ -31,6 +31,7 @@ _NAMES: Final = re.compile(
 )
 # These say where a secret is kept.
 _PLACES: Final = re.compile(r"_(env|file)$", re.IGNORECASE)
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _NO_SECRETS: Final = frozenset({"", "true", "false", "yes", "no", "on", "off", "none", "null"})
 _LOGIN: Final = re.compile(r"([a-z][a-z0-9+.-]*://)\S*@", re.IGNORECASE)
 # The value of a field is one URL at most, and a password may have anything in it.
@@ -43,6 +44,21 @@ _OPTION: Final = re.compile(
 def is_secret_name(name: str) -> bool:
     """Return whether a field or variable of this name holds a secret."""
     return bool(_NAMES.search(name)) and not _PLACES.search(name)
+
+
+def is_variable_name(value: str) -> bool:
+    """Return whether an environment variable can have that name, as shells see it."""
+    return _VARIABLE.fullmatch(value) is not None
+
+
+def _is_secret(value: str, name: str) -> bool:
+    # What stands in the place of a variable's name and is none may be what the variable holds.
+    is_misplaced = (
+        name.lower().endswith("_env")
+        and _NAMES.search(name) is not None
+        and not is_variable_name(value)
+    )
+    return is_secret_name(name) or is_misplaced
 
 
 def secrets_in(value: Any, name: str = "") -> Iterator[str]:
@@ -68,7 +84,7 @@ def secrets_in(value: Any, name: str = "") -> Iterator[str]:
             # A password of digits that somebody wrote without quotes.
             yield str(value)
     elif isinstance(value, str):
-        if is_secret_name(name):
+        if _is_secret(value, name):
             yield value
         for login in _LOGIN_OF_FIELD.findall(value):
             user, colon, password = login.partition(":")
@@ -142,7 +158,7 @@ class Redactor:
             return tuple(items) if isinstance(value, tuple) else items
         if value is None or value == "" or isinstance(value, bool):
             return value
-        if is_secret_name(name):
+        if is_secret_name(name) or (isinstance(value, str) and _is_secret(value, name)):
             return HIDDEN
         return self.text(value) if isinstance(value, str) else value
 

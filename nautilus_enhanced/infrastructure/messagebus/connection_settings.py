@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs
 from urllib.parse import urlsplit
 
+from nautilus_enhanced.common.redaction import is_variable_name
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.settings import Settings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_range
@@ -88,6 +89,13 @@ class ConnectionSettings(Settings, frozen=True, kw_only=True):
             if value is not None and not isinstance(value, str):
                 # What it is instead is not shown: it may hold a password.
                 raise ConfigurationError(f"connection.{name}", type(value).__name__, "a string")
+        if self.password_env is not None and not is_variable_name(self.password_env):
+            raise ConfigurationError(
+                "connection.password_env",
+                self.password_env,
+                "the name of a variable, of letters, digits and underscores",
+                "The password itself goes into the environment of the node, under that name",
+            )
         for sentinel in self.sentinels:
             split_address("connection.sentinels", sentinel)
         if self.url is not None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from nautilus_enhanced.common.redaction import HIDDEN
 from nautilus_enhanced.common.redaction import Redactor
 from nautilus_enhanced.common.redaction import is_secret_name
+from nautilus_enhanced.common.redaction import redacted
 from nautilus_enhanced.common.redaction import secrets_in
 from nautilus_enhanced.common.redaction import secrets_of_environment
 
@@ -35,6 +36,12 @@ def test_names_of_secrets(name):
 )
 def test_names_of_other_things(name):
     assert not is_secret_name(name)
+
+
+def test_a_password_in_the_place_of_a_variable_s_name_is_one():
+    data = {"password_env": "Zq7-Xw", "also": "it is Zq7-Xw", "file_env": "a b"}
+    assert redacted(data) == {"password_env": HIDDEN, "also": "it is ***", "file_env": "a b"}
+    assert redacted({"password_env": "BUS_PASSWORD"}) == {"password_env": "BUS_PASSWORD"}
 
 
 @settings(deadline=None)

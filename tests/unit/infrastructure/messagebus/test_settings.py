@@ -201,6 +201,13 @@ def test_settings_that_contradict_the_url_are_refused(url, given, sentence):
         ConnectionSettings(**given).check_with(url)
 
 
+@pytest.mark.parametrize("password", ["Zq7-Xw", "Zq7Xw!", "7ZqXw", "Zq7 Xw", "", "Zq7Xw\n"])
+def test_a_password_in_the_place_of_a_variable_s_name_is_refused_and_not_shown(password):
+    with pytest.raises(ConfigurationError, match="the name of a variable") as caught:
+        ConnectionSettings(password_env=password)
+    assert not password or password.strip() not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "sentinel", ["s", "s:0", "s:port", ":1", "redis://s:1", "u:Zq7Xw@s:1", "s:1/0", "s:65536"]
 )
