@@ -82,8 +82,12 @@ def run() -> None:
     except click.ClickException as error:
         error.show()
         code = EXIT_BAD_INPUT
-    except (EnhancedBusError, ValueError, OSError) as error:
-        # OSError: no folder for temporary files, no more processes, a disk that is full.
+    except OSError as error:
+        # No folder for temporary files, no more processes, a disk that is full.
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {place}{error.strerror or error}", err=True)
+        code = EXIT_BAD_INPUT
+    except (EnhancedBusError, ValueError) as error:
         click.echo(f"Error: {error}", err=True)
         code = EXIT_BAD_INPUT
     sys.exit(code or 0)

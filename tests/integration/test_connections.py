@@ -350,11 +350,18 @@ def test_a_password_in_a_file_may_be_replaced_while_we_run(
 
 
 @pytest.mark.parametrize(
-    "given", [{"password_env": "NOT_SET_ANYWHERE"}, {"password_file": "/does/not/exist"}]
+    ("given", "reason"),
+    [
+        ({"password_env": "NOT_SET_ANYWHERE"}, "the variable NOT_SET_ANYWHERE is not set"),
+        ({"password_file": "/does/not/exist"}, "cannot be read: No such file"),
+    ],
 )
-def test_a_password_that_cannot_be_read_is_an_error_where_the_client_is_made(make_client, given):
-    with pytest.raises(ConfigurationError, match="password_"):
+def test_a_password_that_cannot_be_read_is_an_error_where_the_client_is_made(
+    make_client, given, reason
+):
+    with pytest.raises(ConfigurationError, match="password_") as caught:
         make_client("redis://localhost", start=False, **given)
+    assert reason in str(caught.value)
 
 
 class Tokens(redis.CredentialProvider):

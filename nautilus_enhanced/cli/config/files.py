@@ -23,16 +23,20 @@ def read_text(path: Path) -> str:
     Raises
     ------
     ConfigurationError
-        If it is too large or not UTF-8.
-    OSError
-        If it cannot be read.
+        If it cannot be read, is too large or is not UTF-8.
     """
-    if path.stat().st_size > MAX_BYTES:
-        raise ConfigurationError(str(path), f"{path.stat().st_size:,} bytes", f"to {MAX_BYTES:,}")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ConfigurationError(
+                str(path), f"{path.stat().st_size:,} bytes", f"to {MAX_BYTES:,}"
+            )
         return path.read_bytes().decode()
     except UnicodeDecodeError:
         raise ConfigurationError(str(path), "not UTF-8", "a JSON file in UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(
+            "FILE", str(path), "a file that can be read", f"The system says: {error.strerror}"
+        ) from None
 
 
 def write_text(path: Path, text: str, *, like: Path) -> None:
@@ -47,10 +51,26 @@ def write_text(path: Path, text: str, *, like: Path) -> None:
         The text.
     like : Path
         The file whose permissions it gets.
+
+    Raises
+    ------
+    ConfigurationError
+        If nothing can be written in that folder.
+    OSError
+        If writing fails; the file is as it was.
     """
     target = path.resolve()
     mode = (target if target.exists() else like).stat().st_mode & 0o777
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        # It would name a temporary file, of which the user has never heard.
+        raise ConfigurationError(
+            "the folder of the output",
+            str(target.parent),
+            "one that can be written to",
+            f"The system says: {error.strerror}",
+        ) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text.encode())
@@ -95,11 +115,12 @@ def backups(path: Path) -> tuple[str, ...]:
     source, texts = path.resolve(), []
     for number in range(1, MAX_BACKUPS + 1):
         backup = _backup(source, number)
+        # Somebody may have tidied up: the numbers can have gaps.
         if not backup.exists():
-            break
+            continue
         try:
             texts.append(read_text(backup))
-        except (ConfigurationError, OSError):
+        except ConfigurationError:
             continue
     return tuple(reversed(texts))
 

@@ -115,9 +115,11 @@ class PasswordSource(redis.CredentialProvider):
         """
         try:
             password = self._read()
-        except (OSError, KeyError, ValueError) as error:
+        except KeyError:
+            raise ServerUnreachableError(f"{self._place} is not set") from None
+        except (OSError, ValueError) as error:
             # The text of a decoding error would quote the file.
-            reason = error.strerror if isinstance(error, OSError) else type(error).__name__
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise ServerUnreachableError(f"{self._place} cannot be read: {reason}") from None
         if not password:
             raise ServerUnreachableError(f"{self._place} is empty")

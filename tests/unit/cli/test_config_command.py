@@ -174,6 +174,8 @@ def test_a_file_that_cannot_be_read_is_a_sentence(config, tmp_path, command):
         done = config(command, tmp_path / name)
         assert done.code == 2
         assert "Traceback" not in done.err
+        assert "Errno" not in done.err
+        assert str(tmp_path / name) in done.err
         assert done.err.count("\n") == 1
 
 
@@ -238,6 +240,34 @@ def test_output_overwrites_only_by_force(config, node, tmp_path):
     assert target.with_name("new.json.1.bak").read_text() == first
     assert config("revert", target, "--in-place").code == 0
     assert target.read_text() == STOCK
+
+
+def test_output_into_a_folder_that_is_missing_names_the_folder(config, node, tmp_path):
+    done = config("migrate", node, "--output", tmp_path / "nowhere" / "new.json")
+    assert done.code == 2
+    assert f"was '{tmp_path / 'nowhere'}', allowed: one that can be written to" in done.err
+    assert ".new.json." not in done.err
+    assert "Errno" not in done.err
+
+
+def test_a_password_in_the_place_of_a_variable_s_name_is_not_shown(config, node):
+    for bus in (
+        {"connection": {"url": "redis://h", "password_env": f"{SECRET}!"}},
+        {"database": {"host": "h"}, "connection": {"password_env": f"{SECRET}!"}},
+    ):
+        node.write_text(json.dumps({"message_bus": bus}))
+        assert "the name of a variable" in config("check", node).out
+        for command in ("migrate", "revert"):
+            config(command, node)
+
+
+def test_a_backup_is_found_behind_a_gap(config, node):
+    for _ in range(2):
+        assert config("migrate", node, "--in-place").code == 0
+        assert config("revert", node, "--in-place").code == 0
+    node.with_name("node.json.1.bak").unlink()
+    node.with_name("node.json.2.bak").unlink()
+    assert files.backups(node) != ()
 
 
 def test_output_to_stdout_is_the_file_alone(config, node):

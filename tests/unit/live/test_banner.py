@@ -76,7 +76,7 @@ def test_a_server_that_only_we_can_reach_is_a_warning_when_we_do_not_publish(con
 def test_what_keeps_the_stock_publisher_from_the_server_is_said():
     for connection, obstacle in (
         (ConnectionSettings(tls_verify=False), "(`connection.tls_verify`)"),
-        (ConnectionSettings(password_env="NT_NOT_SET"), "(the variable NT_NOT_SET cannot be read"),
+        (ConnectionSettings(password_env="NT_NOT_SET"), "(the variable NT_NOT_SET is not set)"),
     ):
         config = EnhancedMessageBusConfig(
             database=DatabaseConfig(host="h", ssl=True), connection=connection
