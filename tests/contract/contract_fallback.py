@@ -18,6 +18,7 @@ from contract_scenarios import Run
 from contract_scenarios import engines_of
 from contract_scenarios import main
 from contract_scenarios import quote
+from contract_scenarios import reasons_of
 
 
 # -- what can be broken --------------------------------------------------------------------------
@@ -109,8 +110,6 @@ def fallback(
     from nautilus_trader.config import StreamingConfig
     from nautilus_trader.model.data import QuoteTick
 
-    from nautilus_enhanced import features
-
     message_bus = settings(database_url, fields)
     # The host's writer stumbles over the report of a reconciliation when it writes everything.
     streaming = (
@@ -137,7 +136,7 @@ def fallback(
         "engines": engines_of(run.node),
         "backing": type(kernel.msgbus_database).__name__,
         "serializer": type(kernel.msgbus_serializer).__name__,
-        "reasons": {s.feature.value: s.reason.name for s in features(run.node).states},
+        "reasons": reasons_of(run.node),
         "net": float(run.node.portfolio.net_position(INSTRUMENT_ID)),
         "kept": kernel._config.message_bus is message_bus,
     }
@@ -151,13 +150,12 @@ def backtest(_bus: str) -> dict:
     from nautilus_trader.config import BacktestEngineConfig
 
     from nautilus_enhanced import EnhancedMessageBusConfig
-    from nautilus_enhanced import features
 
     engine = BacktestEngine(BacktestEngineConfig(message_bus=EnhancedMessageBusConfig()))
     result = {
         "engines": engines_of(engine),
         "backing": type(engine.kernel.msgbus_database).__name__,
-        "reasons": {s.feature.value: s.reason.name for s in features(engine).states},
+        "reasons": reasons_of(engine),
     }
     engine.dispose()
     return result

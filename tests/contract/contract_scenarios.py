@@ -364,6 +364,12 @@ def active(node) -> list[str]:
     return [str(feature) for feature in features(node).active]
 
 
+def reasons_of(node) -> dict[str, str]:
+    from nautilus_enhanced import features
+
+    return {state.feature.value: state.reason.name for state in features(node).states}
+
+
 def engines_of(node) -> list[str]:
     kernel = getattr(node, "kernel", node)
     return [type(e).__name__ for e in (kernel.data_engine, kernel.risk_engine, kernel.exec_engine)]
@@ -381,6 +387,7 @@ def lifecycle(bus: str) -> dict:
         "timed_out": run.timed_out,
         "engines": engines_of(node),
         "active": active(node),
+        "reasons": reasons_of(node),
         "sizes": [node.kernel.data_engine.data_qsize(), node.kernel.exec_engine.evt_qsize()],
     }
     node.dispose()
@@ -659,9 +666,10 @@ def late_server(bus: str, port: int) -> dict:
     """The server is down at start and comes while the node runs."""
     from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
-    run = Run(bus, message_bus=bus_config(bus, connection=f"redis://127.0.0.1:{port}"))
+    message_bus = bus_config(bus, connection=f"redis://127.0.0.1:{port}")
+    run = Run(bus, message_bus=message_bus, log_level="INFO")
     trader = run.trader
-    seen: dict = {}
+    seen: dict = {"engines": engines_of(run.node), "reasons": reasons_of(run.node)}
     server = EmbeddedServer(port)
 
     async def play() -> None:

