@@ -25,7 +25,8 @@ help:
 	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others;"
 	@echo "             ARGS=--chaos kills its server again and again)"
 	@echo "make test    run all tests, on every supported Python that is found"
-	@echo "make long    run what takes longer: tests marked so, and half an hour of feeding the"
+	@echo "make long    run what takes longer: the contract suite on a patched NautilusTrader,"
+	@echo "             tests marked so, all benchmarks in full, and half an hour of feeding the"
 	@echo "             engines while their memory is watched (ARGS='--minutes 5')"
 	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
 	@echo "make lint    check style and formatting"
@@ -38,7 +39,9 @@ test: $(TOX)
 	$(TOX) run
 
 long: $(TOX)
+	$(TOX) run -e py311-patched,py312-patched,py313-patched
 	@$(IN_ENVIRONMENT) -m pytest -m long tests
+	@$(MAKE) --no-print-directory bench ARGS=
 	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
 
 bench: $(TOX)
