@@ -97,7 +97,16 @@ class ClientFigures:
             sampled_out=rules.sampled_out,
             held=rules.held,
             journal=writer.journal.statistics(),
+            drain_estimate_s=self._drain_estimate_s(),
         )
+
+    def _drain_estimate_s(self) -> float | None:
+        """Return seconds until nothing waits any more, as things are; None if never."""
+        if not self._writer.is_connected:
+            return None
+        waiting = sum(len(lane) + lane.journaled for lane in self._buffers.lanes)
+        rates = self._rates.rates(self._clock.monotonic_ns(), self._totals())
+        return rates.drain_estimate_s(waiting + self._writer.in_flight)
 
     def metrics(self) -> ClientMetrics:
         """Return rates, latencies and how full the lanes are."""
@@ -112,6 +121,8 @@ class ClientFigures:
             memory_usage_mb=waiting_mb(self.statistics()),
             error_rate=rates.error_rate,
             connected=self._writer.is_connected,
+            journal_depth=sum(lane.journaled for lane in self._buffers.lanes),
+            drain_estimate_seconds=self._drain_estimate_s(),
         )
 
     def health(self, status: HealthState) -> ClientHealth:
@@ -134,4 +145,5 @@ class ClientFigures:
             delivered=sum(lane.acknowledged for lane in lanes),
             lost=sum(lane.lost for lane in lanes),
             bytes_sent=self._writer.bytes_sent,
+            published=sum(lane.published for lane in lanes),
         )

@@ -71,6 +71,18 @@ def client_findings(
                 remedy="mend what the server says; the writer keeps trying",
             )
         )
+    elif figures.journaled and not closed:
+        estimate_s = figures.drain_estimate_s
+        findings.append(
+            HealthFinding(
+                state=HealthState.DEGRADED,
+                reason=(
+                    f"catching up: {waiting:,} messages wait, {figures.journaled:,} of them in the "
+                    f"journal, {_until(estimate_s)}"
+                ),
+                remedy="wait; if it gets no less, publish less or give the server more to run on",
+            )
+        )
     if figures.crash:
         findings.append(
             HealthFinding(
@@ -149,6 +161,10 @@ def client_findings(
             )
         )
     return findings
+
+
+def _until(estimate_s: float | None) -> str:
+    return "and it gets no less" if estimate_s is None else f"for about {estimate_s:,.0f} s more"
 
 
 def _journal_findings(journal: JournalStatistics) -> list[HealthFinding]:

@@ -43,11 +43,14 @@ class Totals(msgspec.Struct, frozen=True):
         Messages that will never reach the server.
     bytes_sent : int
         Bytes written to the socket.
+    published : int
+        Messages taken in.
     """
 
     delivered: int = 0
     lost: int = 0
     bytes_sent: int = 0
+    published: int = 0
 
 
 class Rates(msgspec.Struct, frozen=True):
@@ -62,11 +65,21 @@ class Rates(msgspec.Struct, frozen=True):
         Bytes written to the socket.
     error_rate : float
         Share, 0 to 1, of the lost messages among those whose fate was decided.
+    published_per_second : float
+        Messages taken in.
     """
 
     messages_per_second: float
     bytes_per_second: float
     error_rate: float
+    published_per_second: float = 0.0
+
+    def drain_estimate_s(self, waiting: int) -> float | None:
+        """Return seconds until nothing of `waiting` messages waits; None if it gets no less."""
+        if not waiting:
+            return 0.0
+        shrinks_by = self.messages_per_second - self.published_per_second
+        return waiting / shrinks_by if shrinks_by > 0.0 else None
 
 
 class RateMeter:
@@ -112,6 +125,7 @@ class RateMeter:
             messages_per_second=delivered * NS_PER_S / span_ns,
             bytes_per_second=(totals.bytes_sent - base.bytes_sent) * NS_PER_S / span_ns,
             error_rate=lost / (lost + delivered) if lost else 0.0,
+            published_per_second=(totals.published - base.published) * NS_PER_S / span_ns,
         )
 
 

@@ -44,6 +44,11 @@ class ClientMetrics(TypedDict):
         or abandoned when the client was closed.
     connected : bool
         Whether the writer has a connection that answered.
+    journal_depth : int
+        Messages that wait in the journal on disk.
+    drain_estimate_seconds : float or None
+        Seconds until nothing waits any more, at the rates of the last 10 seconds; 0 if nothing
+        does, None if the server does not answer or as much comes as goes.
     """
 
     messages_per_second: float
@@ -54,6 +59,8 @@ class ClientMetrics(TypedDict):
     memory_usage_mb: float
     error_rate: float
     connected: bool
+    journal_depth: int
+    drain_estimate_seconds: float | None
 
 
 class ClientHealth(TypedDict):

@@ -164,6 +164,9 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
         Gauge: messages that wait for the end of such an interval.
     journal : JournalStatistics or None
         Those of the journal on disk, if there is one.
+    drain_estimate_s : float or None
+        Gauge: seconds until nothing waits any more, at the rates of the last 10 seconds; None if
+        the server does not answer, or as much comes as goes.
     """
 
     connected: bool
@@ -185,6 +188,7 @@ class ClientStatistics(Statistics, frozen=True, kw_only=True):
     sampled_out: int = 0
     held: int = 0
     journal: JournalStatistics | None = None
+    drain_estimate_s: float | None = None
 
     @property
     def published(self) -> int:

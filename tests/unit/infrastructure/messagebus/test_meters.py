@@ -114,3 +114,13 @@ def test_what_was_not_accepted_is_not_measured():
 def test_the_memory_of_latencies_is_bounded():
     _, meter = measured([(1, 1)] * (MAX_SAMPLES + 100))
     assert len(meter._samples) == MAX_SAMPLES
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "published", "waiting", "expected_s"),
+    [(60_000, 20_000, 400_000, 10.0), (20_000, 20_000, 1, None), (0, 5, 7, None), (0, 5, 0, 0.0)],
+)
+def test_what_waits_is_gone_when_more_goes_than_comes(confirmed, published, waiting, expected_s):
+    meter = RateMeter(0)
+    rates = meter.rates(NS_PER_S, Totals(delivered=confirmed, published=published))
+    assert rates.drain_estimate_s(waiting) == expected_s
