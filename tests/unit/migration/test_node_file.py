@@ -48,7 +48,13 @@ def test_only_lines_of_the_bus_are_put_in():
         '"encoding": "json"\n',
         '"encoding": "json",\n'
         '        "fallback": "raise",\n'
-        '        "streams": {"close_timeout_ms": 15000}\n',
+        '        "streams": {"close_timeout_ms": 15000},\n'
+        '        "durability": {\n'
+        '            "critical": "always",\n'
+        '            "high": "always",\n'
+        '            "normal": "spill",\n'
+        '            "fsync": true\n'
+        "        }\n",
     )
 
 
@@ -172,7 +178,7 @@ def test_an_edit_of_stock_settings_is_kept_and_losses_are_said():
     text = migrate_text(FILE, preset="production").text.replace("NODE-007", "NODE-008")
     change = revert_text(text, (FILE,))
     assert change.text == FILE.replace("NODE-007", "NODE-008")
-    assert change.notes == ("Settings of the enhanced bus only, taken out: `fallback`, `streams`.",)
+    assert change.notes == ("Settings of the enhanced bus only, taken out: `fallback`, `streams`, `durability`.",)
 
 
 @pytest.mark.parametrize(
