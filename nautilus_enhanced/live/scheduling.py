@@ -111,7 +111,8 @@ class DispatchCore:
 
     ORDER_FLOW is served before DATA and DATA before LOW, message by message. Where nothing else
     waits, what the handler of a message posts to its own lane counts as a part of that message.
-    A lane that has to wait for another one is owed `min_share` of the time that passes.
+    A lane that has to wait for another one is owed `min_share` of the time that passes. Before
+    all of them, and on nobody's account, goes what came until the trader had started.
 
     `post` may be called from any thread, everything else only from the thread that serves.
 
@@ -349,13 +350,14 @@ class DispatchCore:
 
     def _next_lane(self) -> int | None:
         startup, order_flow, data, low = self._lanes
+        if startup:
+            # Before any credit: what stands here came before all that stands elsewhere.
+            return _STARTUP
         owed_ns = self._owed_ns
         if low and owed_ns[_LOW] >= OWED_NS:
             return _LOW
         if data and owed_ns[_DATA] >= OWED_NS:
             return _DATA
-        if startup:
-            return _STARTUP
         if order_flow:
             return _ORDER_FLOW
         if data:
@@ -364,6 +366,10 @@ class DispatchCore:
 
     def _account(self, served: int, spent_ns: int) -> None:
         """Note what serving one lane cost the lanes that wait, and what it got of its share."""
+        if served == _STARTUP:
+            # Nobody waits for a share of it; a second of it would be worth 50 ms of data that
+            # goes before order flow.
+            return
         owed_ns = self._owed_ns
         _, _, data, low = self._lanes
         credit_ns = owed_ns[served]

@@ -294,6 +294,27 @@ def test_order_flow_is_one_first_in_first_out_whatever_the_slices_and_starts(ste
     assert handled == sorted(handled)
 
 
+POSTS = st.tuples(st.sampled_from(["post", "react"]), st.integers(0, 4))
+STARTS = st.tuples(st.sampled_from(["begin_startup", "end_startup"]), st.none())
+SERVES = st.tuples(st.just("serve"), st.sampled_from([1, 60 * US, SLICE_NS]))
+
+
+@given(
+    st.lists(POSTS, max_size=20),
+    st.lists(st.one_of(POSTS, POSTS, SERVES, STARTS), max_size=40),
+    st.lists(st.integers(1, 1_000), min_size=1, max_size=8),
+)
+@settings(max_examples=500, deadline=None)
+def test_every_lane_is_first_in_first_out_however_long_its_handlers_take(early, steps, costs_us):
+    # Also when the trader has started before everything from before is served.
+    world = World()
+    world.cost_ns = lambda message: costs_us[message % len(costs_us)] * US
+    play(world, [("begin_startup", None), *early, ("end_startup", None), *steps])
+    for kinds in (("command", "event"), ("data", "instrument"), ("low",)):
+        handled = [message for kind, message in world.log if kind in kinds]
+        assert handled == sorted(handled)
+
+
 @given(STEPS)
 @settings(max_examples=200, deadline=None)
 def test_order_flow_keeps_its_order_when_all_of_it_stops_and_starts_together(steps):
@@ -417,6 +438,35 @@ def test_what_came_before_the_end_of_startup_goes_first():
     world.core.post(world.commands, "late command")
     world.drain()
     assert world.messages == ["early data", "late command"]
+
+
+@pytest.mark.parametrize("late", ["data", "low"])
+def test_what_came_before_the_end_of_startup_goes_first_however_long_it_takes(late):
+    world = World()
+    world.cost_ns = lambda _message: 1_000 * US
+    world.core.begin_startup()
+    for number in range(10):
+        world.core.post(world.data if number % 2 else world.low, number)
+    world.core.end_startup()
+    world.core.post(getattr(world, late), 10)
+    world.drain()
+    assert world.messages == list(range(11))
+
+
+def test_what_startup_took_is_owed_to_nobody():
+    world = World()
+    world.core.begin_startup()
+    for number in range(1_000):
+        world.core.post(world.instruments, number)
+    world.core.end_startup()
+    for number in range(100):
+        world.core.post(world.data, f"data {number}")
+    while world.core.depth(DispatchLane.STARTUP):
+        world.core.serve(SLICE_NS)
+    world.core.post(world.commands, "command")
+    world.log.clear()
+    world.drain()
+    assert world.messages.index("command") == 0
 
 
 def test_startup_that_ends_inside_a_handler_has_slices_from_then_on():
