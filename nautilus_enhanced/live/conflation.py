@@ -11,16 +11,12 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
-from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.tally import Tally
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-RECHECK_NS: Final = 1_000_000_000
 
 
 class Slot:
@@ -60,39 +56,17 @@ class QuoteConflator:
     ----------
     post : Callable[[Slot], None]
         Appends a slot to the lane.
-    is_allowed : Callable[[Any], bool]
-        Tells whether an instrument's quotes may be conflated now.
-    clock_ns : Callable[[], int]
-        A monotonic clock, in nanoseconds; the answer of `is_allowed` is asked for again after a
-        second.
     """
 
-    def __init__(
-        self,
-        post: Callable[[Slot], None],
-        is_allowed: Callable[[Any], bool],
-        clock_ns: Callable[[], int],
-    ) -> None:
+    def __init__(self, post: Callable[[Slot], None]) -> None:
         self._post = post
-        self._is_allowed = is_allowed
-        self._clock_ns = clock_ns
         self._slots: dict[Any, Slot] = {}
-        self._allowed: dict[Any, tuple[bool, int]] = {}
         self._superseded = Tally()
 
     @property
     def conflated(self) -> int:
         """Return the quotes that were superseded before they were handled."""
         return self._superseded.count
-
-    def allows(self, instrument_id: Any) -> bool:
-        """Return whether an instrument's quotes may be conflated; asks at most once a second."""
-        now_ns = self._clock_ns()
-        allowed, asked_ns = self._allowed.get(instrument_id, (False, -RECHECK_NS))
-        if now_ns - asked_ns >= RECHECK_NS:
-            allowed = self._is_allowed(instrument_id)
-            self._allowed[instrument_id] = (allowed, now_ns)
-        return allowed
 
     def offer(self, quote: Any) -> None:
         """Let a quote wait in its instrument's slot, superseding the one that is there."""

@@ -50,7 +50,8 @@ class DataQueue(EngineQueue):
     engine : Any
         The live data engine.
     may_conflate : Callable[[Any], bool], optional
-        Tells whether quotes of an instrument may be conflated; without it none are.
+        Tells whether quotes of an instrument may be conflated now, from any thread; without it
+        none are.
     **kwargs : Any
         The other parameters of `EngineQueue`.
     """
@@ -75,9 +76,8 @@ class DataQueue(EngineQueue):
         self._conflate_above = settings.conflate_above
         self._slots = SideRoute(self._route, self._handle_slot)
         if settings.conflate_quotes and may_conflate is not None:
-            self._conflator = QuoteConflator(
-                self._post_slot, may_conflate, self._dispatcher.clock_ns
-            )
+            self._conflator = QuoteConflator(self._post_slot)
+            self._may_conflate = may_conflate
         self._is_plain = self._lane_of is None and self._conflator is None
 
     def enqueue(self, message: Any) -> None:
@@ -151,7 +151,7 @@ class DataQueue(EngineQueue):
         if conflator is None or type(message).__name__ != "QuoteTick":
             return False
         instrument_id = message.instrument_id
-        if depth < self._conflate_above or not conflator.allows(instrument_id):
+        if depth < self._conflate_above or not self._may_conflate(instrument_id):
             conflator.seal(instrument_id)
             return False
         conflator.offer(message)

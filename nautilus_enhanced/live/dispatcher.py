@@ -74,7 +74,6 @@ class PriorityDispatcher:
         self.settings = settings or DispatchSettings()
         self._loop = loop
         self.rules = FlowRules(self.settings.rules)
-        self.clock_ns = clock_ns
         self._core = DispatchCore(clock_ns, self.settings.min_share)
         self._slice_ns = self.settings.slice_us * 1_000
         self._trader_has_started: Callable[[], bool] | None = None

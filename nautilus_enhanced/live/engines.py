@@ -25,6 +25,8 @@ from nautilus_enhanced.live.data_queue import DataQueue
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.queues import EngineQueue
 from nautilus_enhanced.live.scheduling import DispatchLane
+from nautilus_enhanced.live.subscriptions import RememberedAnswers
+from nautilus_enhanced.live.subscriptions import SubscriptionWatch
 
 
 if TYPE_CHECKING:
@@ -101,6 +103,9 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         self._req_queue = self._req_enqueuer = req
         self._res_queue = self._res_enqueuer = res
         self._data_queue = self._data_enqueuer = data
+        self._quote_subscribers = RememberedAnswers(
+            self._feeds_only_strategies, SubscriptionWatch(self._msgbus).mark
+        )
 
     @property
     def data_queue(self) -> DataQueue:
@@ -109,7 +114,20 @@ class EnhancedLiveDataEngine(LiveDataEngine):
         return queue
 
     def may_conflate(self, instrument_id: InstrumentId) -> bool:
-        """Return whether only strategies and the portfolio get the quotes of an instrument."""
+        """
+        Return whether only strategies and the portfolio get the quotes of an instrument.
+
+        Any thread may ask. While a command waits the answer is no: it may be the subscription of
+        an aggregator, which is to get every quote that comes behind it.
+        """
+        return not (
+            self._cmd_queue.queued
+            # What the engine hands on by itself, without a subscription.
+            or instrument_id in self._synthetic_quote_feeds
+            or instrument_id in getattr(self, "_option_chain_instrument_index", ())  # not in 1.221
+        ) and self._quote_subscribers.about(instrument_id)
+
+    def _feeds_only_strategies(self, instrument_id: InstrumentId) -> bool:
         topic = f"data.quotes.{instrument_id.venue}.{instrument_id.symbol.topic()}"
         return feeds_only_strategies(
             [

@@ -109,7 +109,8 @@ class DispatchSettings(Settings, frozen=True, kw_only=True):
     conflate_quotes : bool, default False
         If behind a backlog only the latest quote of an instrument is kept. It takes the place
         of the quote that it supersedes. Never done for an instrument whose quotes feed a bar
-        aggregator, the order emulator or a sandbox execution client.
+        aggregator, the order emulator, a sandbox execution client, a synthetic instrument, an
+        option chain or a handler that belongs to no actor or strategy.
     conflate_above : int, default 1,000
         Messages of market data that must wait before quotes are conflated (1 to 10,000,000).
     """

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nautilus_enhanced.live.conflation import RECHECK_NS
 from nautilus_enhanced.live.conflation import QuoteConflator
 from nautilus_enhanced.live.conflation import feeds_only_strategies
 
@@ -27,13 +26,9 @@ class Quote:
         self.ts_init = number
 
 
-def make(posted, allowed=lambda _: True, clock=lambda: 0):
-    return QuoteConflator(posted.append, allowed, clock)
-
-
 def test_a_newer_quote_takes_the_place_of_the_one_that_waits():
     posted = []
-    conflator = make(posted)
+    conflator = QuoteConflator(posted.append)
     for number in range(5):
         conflator.offer(Quote("A", number))
     conflator.offer(Quote("B", 9))
@@ -46,7 +41,7 @@ def test_a_newer_quote_takes_the_place_of_the_one_that_waits():
 
 def test_after_it_was_taken_the_next_quote_gets_a_new_place():
     posted = []
-    conflator = make(posted)
+    conflator = QuoteConflator(posted.append)
     conflator.offer(Quote("A", 1))
     assert conflator.take(posted[0]).number == 1
     conflator.offer(Quote("A", 2))
@@ -57,7 +52,7 @@ def test_after_it_was_taken_the_next_quote_gets_a_new_place():
 @given(st.lists(st.one_of(st.sampled_from("ABC"), st.none()), max_size=60))
 def test_every_quote_is_delivered_or_counted_and_the_last_of_each_instrument_is_delivered(steps):
     lane, delivered, offered = [], [], []
-    conflator = make(lane)
+    conflator = QuoteConflator(lane.append)
     for number, step in enumerate(steps):
         if step is None:
             if lane:
@@ -78,7 +73,7 @@ def test_no_quote_is_lost_or_doubled_between_offering_threads_and_the_one_that_t
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     lane, delivered = [], []
-    conflator = make(lane)
+    conflator = QuoteConflator(lane.append)
     per_thread, threads_count = 4_000, 3
     done = threading.Event()
 
@@ -107,18 +102,6 @@ def test_no_quote_is_lost_or_doubled_between_offering_threads_and_the_one_that_t
     assert not taker.is_alive()
     assert max(Counter(delivered).values()) == 1
     assert len(delivered) + conflator.conflated == per_thread * threads_count
-
-
-def test_whether_an_instrument_may_be_conflated_is_asked_once_a_second():
-    asked, now = [], [0]
-    conflator = make([], lambda i: bool(asked.append(i)) or i == "A", lambda: now[0])
-    assert conflator.allows("A")
-    assert conflator.allows("A")
-    assert not conflator.allows("B")
-    assert asked == ["A", "B"]
-    now[0] = RECHECK_NS
-    assert conflator.allows("A")
-    assert asked == ["A", "B", "A"]
 
 
 class Owner:

@@ -11,12 +11,20 @@ import pytest
 from live_engines import QueueUnderTest
 from live_engines import until
 from nautilus_trader.common.actor import Actor
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.aggregation import TickBarAggregator
+from nautilus_trader.data.client import MarketDataClient
+from nautilus_trader.data.messages import SubscribeBars
+from nautilus_trader.data.messages import SubscribeQuoteTicks
 from nautilus_trader.execution.emulator import OrderEmulator
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.identifiers import ClientId
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.identifiers import StrategyId
+from nautilus_trader.model.identifiers import Symbol
+from nautilus_trader.model.identifiers import Venue
+from nautilus_trader.model.instruments import SyntheticInstrument
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.test_kit.stubs.data import TestDataStubs
 
@@ -189,6 +197,98 @@ async def test_quotes_are_not_conflated_where_somebody_needs_each(
     assert engines.data.may_conflate(AUDUSD.id)
     engines.msgbus.subscribe(topic, make_handler(engines))
     assert engines.data.may_conflate(InstrumentId.from_str("AUD/USD.SIM")) is allowed
+
+
+async def test_who_subscribes_behind_a_backlog_and_needs_each_quote_gets_each_from_then_on(
+    engines_of,
+):
+    engines = engines_of(conflate_quotes=True, conflate_above=1)
+    engines.start()
+    await asyncio.sleep(0.01)
+    for number in range(5):
+        engines.data.process(quote(AUDUSD, number))
+    got = []
+    engines.msgbus.subscribe("data.quotes.SIM.AUD/USD", got.append)
+    for number in range(5, 100):
+        engines.data.process(quote(AUDUSD, number))
+    await until(lambda: got and got[-1].ts_init == 99)
+    # What was superseded before has a place no more; nothing is after.
+    assert [tick.ts_init for tick in got] == [0, 4, *range(5, 100)]
+    engines.msgbus.unsubscribe("data.quotes.SIM.AUD/USD", got.append)
+    for number in range(100):
+        engines.data.process(quote(AUDUSD, number))
+    await until(lambda: engines.data.data_queue.queued == 0)
+    assert engines.data.data_queue.conflated == 3 + 98
+
+
+class QuietClient(MarketDataClient):
+    """Connects to nothing."""
+
+    def subscribe_quote_ticks(self, command) -> None:
+        pass
+
+
+def quiet_client(engines) -> QuietClient:
+    return QuietClient(
+        client_id=ClientId("SIM"),
+        venue=Venue("SIM"),
+        msgbus=engines.msgbus,
+        cache=engines.cache,
+        clock=engines.clock,
+    )
+
+
+async def test_an_aggregator_whose_subscription_waits_gets_every_quote_that_comes_behind_it(
+    engines_of,
+):
+    engines = engines_of(conflate_quotes=True, conflate_above=1)
+    engines.cache.add_instrument(AUDUSD)
+    engines.data.register_client(quiet_client(engines))
+    bars = []
+    engines.msgbus.subscribe("data.bars.*", bars.append)
+    engines.start()
+    await asyncio.sleep(0.01)
+    for number in range(5):
+        engines.data.process(quote(AUDUSD, number))
+    bar_type = BarType.from_str("AUD/USD.SIM-10-TICK-BID-INTERNAL")
+    engines.data.execute(
+        SubscribeBars(bar_type, ClientId("SIM"), Venue("SIM"), UUID4(), 0),
+    )
+    for number in range(100):
+        engines.data.process(quote(AUDUSD, number))
+    await until(lambda: engines.data.data_queue.queued == 0)
+    assert len(bars) == 10
+
+
+async def test_quotes_of_the_components_of_a_synthetic_instrument_are_not_conflated(engines_of):
+    # The data engine makes its quotes on its own, without a subscription to theirs.
+    engines = engines_of(conflate_quotes=True, conflate_above=1)
+    components = [AUDUSD, EURUSD]
+    for instrument in components:
+        engines.cache.add_instrument(instrument)
+    synthetic = SyntheticInstrument(
+        Symbol("PAIR"),
+        5,
+        [instrument.id for instrument in components],
+        " - ".join(instrument.id.value for instrument in components),
+        0,
+        0,
+    )
+    engines.cache.add_synthetic(synthetic)
+    made = []
+    engines.msgbus.subscribe("data.quotes.SYNTH.*", made.append)
+    engines.start()
+    await asyncio.sleep(0.01)
+    assert engines.data.may_conflate(AUDUSD.id)
+    engines.data.execute(SubscribeQuoteTicks(synthetic.id, None, Venue("SYNTH"), UUID4(), 0))
+    for number in range(50):
+        for instrument in components:
+            engines.data.process(quote(instrument, number))
+    await until(lambda: engines.data.data_queue.queued == 0)
+    # One for each quote of either, as soon as there is one of both.
+    assert len(made) == 99
+    assert not engines.data.may_conflate(EURUSD.id)
+    assert engines.data.may_conflate(InstrumentId.from_str("USD/JPY.SIM"))
 
 
 @pytest.mark.parametrize("dispatch", [{}, {"conflate_quotes": True, "conflate_above": 50}])
