@@ -40,6 +40,9 @@ def data_backlog(component: Any) -> int | None:
     """
     Return how many messages of market data wait to be handled.
 
+    Those that a rule demotes are among them, and so are requests and subscriptions; commands and
+    events of orders are not, wherever they wait.
+
     Parameters
     ----------
     component : Actor, Strategy or any other component with a `msgbus`
@@ -57,6 +60,8 @@ def data_backlog(component: Any) -> int | None:
 def data_age_ms(component: Any, time_ns: Callable[[], int] = time.time_ns) -> float | None:
     """
     Return how long ago the market data was received that is handled next.
+
+    What a rule demotes counts if nothing else waits.
 
     Parameters
     ----------

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 class SideRoute:
     """A way beside the queue's usual one, open and closed with it."""
 
-    __slots__ = ("_usual", "handle", "lane")
+    __slots__ = ("_usual", "handle", "holds_data", "lane")
 
     def __init__(self, usual: QueueRoute, handle: Callable[[Any], None]) -> None:
         self._usual = usual
         self.handle = handle
         self.lane = usual.lane
+        self.holds_data = usual.holds_data
 
     @property
     def is_open(self) -> bool:

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 class ServedQueue(Protocol):
     """A queue of an engine, as far as the dispatcher asks it."""
 
+    # Whether its messages are market data or about it.
+    holds_data: bool
+
+    @property
+    def queued(self) -> int:
+        """Return the messages that wait."""
+
     @property
     def is_open(self) -> bool:
         """Return whether its messages are served."""
@@ -147,15 +154,15 @@ class PriorityDispatcher:
     @property
     def data_backlog(self) -> int:
         """Return the messages of market data that wait, commands and requests for it included."""
-        core = self._core
-        lanes = (DispatchLane.STARTUP, DispatchLane.DATA, DispatchLane.LOW)
-        return sum(map(core.depth, lanes))
+        # Not the depth of lanes: in some of them order flow waits too.
+        return sum(queue.queued for queue in self._queues if queue.holds_data)
 
     @property
     def oldest_data(self) -> Any:
         """Return the message of market data that is handled next, or None."""
-        oldest = self._core.oldest_of(DispatchLane.STARTUP)
-        return self._core.oldest_of(DispatchLane.DATA) if oldest is None else oldest
+        lanes = (DispatchLane.STARTUP, DispatchLane.DATA, DispatchLane.LOW)
+        waiting = map(self._core.oldest_data_in, lanes)
+        return next((message for message in waiting if message is not None), None)
 
     def statistics(self) -> DispatcherStatistics:
         """Return the figures of the lanes and queues."""

@@ -48,7 +48,7 @@ class QueueRoute:
     of stock's tasks: an engine that is stopped and started at once goes on.
     """
 
-    __slots__ = ("_queue", "handle", "handled", "is_open", "lane", "openings")
+    __slots__ = ("_queue", "handle", "handled", "holds_data", "is_open", "lane", "openings")
 
     def __init__(
         self,
@@ -60,6 +60,7 @@ class QueueRoute:
         # The queue's own method: a call for each message is saved.
         self.handle = handle or queue.handle
         self.handled = 0
+        self.holds_data = queue.holds_data
         self.lane = lane
         self.openings = 0
         self.is_open = False
@@ -121,6 +122,8 @@ class EngineQueue:
     ) -> None:
         self.qname = qname
         self.maxsize = maxsize
+        # Commands for a sandbox stay among the data, and are none.
+        self.holds_data = lanes[0] is DispatchLane.DATA
         self._engine = engine
         self._handler = handler
         self._kind = kind

@@ -45,6 +45,8 @@ class Route(Protocol):
     """Where a message goes; one for each queue of an engine and lane it uses."""
 
     lane: DispatchLane
+    # Whether its messages are market data or about it, whatever their lane.
+    holds_data: bool
 
     @property
     def is_open(self) -> bool:
@@ -77,6 +79,7 @@ class _NoBulk:
     """Stand in where nothing is bulk: it gets no messages."""
 
     lane = DispatchLane.DATA
+    holds_data = True
     is_open = False
     handled = 0
 
@@ -183,13 +186,21 @@ class DispatchCore:
         entries = sum(map(len, self._lanes)) + sum(map(len, self._held))
         return max(0, entries - (self._enveloped.value - self._opened))
 
-    def oldest_of(self, lane: DispatchLane) -> Any:
-        """Return the message that waits longest in a lane, or None."""
-        try:
-            entry = self._lanes[lane][0]
-        except IndexError:
-            return None
-        return entry.message if entry.__class__ is Envelope else entry
+    def oldest_data_in(self, lane: DispatchLane) -> Any:
+        """Return the message of market data that waits longest in a lane, or None."""
+        entries = self._lanes[lane]
+        # By index: others may append and take meanwhile, which an iterator does not bear.
+        index = 0
+        while True:
+            try:
+                entry = entries[index]
+            except IndexError:
+                return None
+            if entry.__class__ is not Envelope:
+                return entry
+            if entry.route.holds_data and entry.message is not None:
+                return entry.message
+            index += 1
 
     # -- the serving thread ----------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ from types import SimpleNamespace
 
 from live_engines import QueueUnderTest
 from live_engines import until
+from nautilus_trader.model.identifiers import StrategyId
+from nautilus_trader.test_kit.providers import TestInstrumentProvider
+from nautilus_trader.test_kit.stubs.data import TestDataStubs
 
 from nautilus_enhanced import data_age_ms
 from nautilus_enhanced import data_backlog
@@ -14,7 +17,11 @@ from nautilus_enhanced import health
 from nautilus_enhanced import statistics
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import FlowRule
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+
+
+AUDUSD = TestInstrumentProvider.default_fx_ccy("AUD/USD")
 
 
 class Kernel:
@@ -74,6 +81,59 @@ async def test_a_strategy_sees_how_much_data_waits_and_how_old_it_is(engines_of)
     await until(lambda: len(seen) == 4)
     # While one is handled the others wait; what has no `ts_init` has no age.
     assert seen == [(3, 8.0), (2, 7.0), (1, 0.0), (0, 0.0)]
+
+
+def order_event(ts_init: int):
+    return SimpleNamespace(ts_init=ts_init, strategy_id=StrategyId("SLOW-1"))
+
+
+async def test_order_flow_is_no_backlog_of_data_also_before_the_trader_has_started(engines_of):
+    engines = engines_of(started=lambda: False)
+    kernel = Kernel(engines.msgbus)
+    connect_flow(kernel, engines.dispatcher)
+    QueueUnderTest(engines, "exec.evt").feed(order_event(1_000_000))
+    assert data_backlog(kernel) == 0
+    assert data_age_ms(kernel, lambda: 10_000_000) == 0.0
+    for name in ("data.data", "data.res", "data.req", "data.cmd"):
+        QueueUnderTest(engines, name).feed(SimpleNamespace(ts_init=3_000_000))
+    assert data_backlog(kernel) == 4
+    assert data_age_ms(kernel, lambda: 10_000_000) == 7.0
+
+
+async def test_a_command_to_a_sandbox_client_is_no_backlog_of_data(engines_of, monkeypatch):
+    engines = engines_of()
+    monkeypatch.setattr(engines.exec, "_is_simulated", lambda command: True)
+    kernel = Kernel(engines.msgbus)
+    connect_flow(kernel, engines.dispatcher)
+    QueueUnderTest(engines, "exec.cmd").feed(SimpleNamespace(ts_init=1_000_000))
+    assert engines.dispatcher.statistics().queued["DATA"] == 1
+    assert data_backlog(kernel) == 0
+    QueueUnderTest(engines, "data.data").feed(SimpleNamespace(ts_init=2_000_000))
+    assert data_backlog(kernel) == 1
+    assert data_age_ms(kernel, lambda: 10_000_000) == 8.0
+
+
+async def test_demoted_quotes_are_backlog_and_have_an_age_and_demoted_orders_are_none(engines_of):
+    engines = engines_of(
+        rules=(
+            FlowRule(flow="orders", strategy="SLOW-*"),
+            FlowRule(flow="data", kinds=("quotes",), venue="SIM"),
+        ),
+    )
+    kernel = Kernel(engines.msgbus)
+    connect_flow(kernel, engines.dispatcher)
+    QueueUnderTest(engines, "exec.evt").feed(order_event(1_000_000))
+    assert engines.dispatcher.statistics().queued["LOW"] == 1
+    assert data_backlog(kernel) == 0
+    assert data_age_ms(kernel, lambda: 10_000_000) == 0.0
+    data = QueueUnderTest(engines, "data.data")
+    data.feed(TestDataStubs.quote_tick(AUDUSD, ts_event=4_000_000, ts_init=4_000_000))
+    assert data_backlog(kernel) == 1
+    assert data_age_ms(kernel, lambda: 10_000_000) == 6.0
+    # What is handled next is not demoted, though it is younger.
+    data.feed(SimpleNamespace(ts_init=5_000_000))
+    assert data_backlog(kernel) == 2
+    assert data_age_ms(kernel, lambda: 10_000_000) == 5.0
 
 
 async def test_a_node_that_is_gone_leaves_nothing_behind(engines_of):

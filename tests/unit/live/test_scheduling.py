@@ -39,6 +39,7 @@ class FakeRoute:
         self.is_open = is_open
         self.closed = 0
         self.handled = 0
+        self.holds_data = kind in ("data", "instrument", "low")
 
     def handle(self, message) -> None:
         self.world.log.append((self.kind, message))
@@ -688,11 +689,19 @@ def test_the_sentinel_of_the_bulk_stops_it_at_its_place():
     assert world.core.bulk_depth == 1
 
 
-def test_the_oldest_message_of_a_lane_can_be_looked_at():
+def test_the_oldest_data_of_a_lane_can_be_looked_at_whatever_stands_before_it():
     world = World()
-    assert world.core.oldest_of(DispatchLane.DATA) is None
+    assert world.core.oldest_data_in(DispatchLane.DATA) is None
     world.core.post(world.instruments, "enveloped")
     world.core.post(world.data, "bare")
-    assert world.core.oldest_of(DispatchLane.DATA) == "enveloped"
+    assert world.core.oldest_data_in(DispatchLane.DATA) == "enveloped"
     world.core.serve(1)
-    assert world.core.oldest_of(DispatchLane.DATA) == "bare"
+    assert world.core.oldest_data_in(DispatchLane.DATA) == "bare"
+    world.core.begin_startup()
+    assert world.core.oldest_data_in(DispatchLane.DATA) is None
+    world.drain()
+    for route, message in ((world.events, "event"), (world.low, None)):
+        world.core.post(route, message)
+    assert world.core.oldest_data_in(DispatchLane.STARTUP) is None
+    world.core.post(world.low, "demoted")
+    assert world.core.oldest_data_in(DispatchLane.STARTUP) == "demoted"
