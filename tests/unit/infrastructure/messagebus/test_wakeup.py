@@ -79,37 +79,84 @@ def test_taking_it_down_forgets_who_rang():
     assert not bell.sleep(0.0001)
 
 
-def test_no_wake_up_is_lost_between_many_threads():
+class TakesDownTooLate(Doorbell):
+    """Leaves the token before it takes the bell down: a mistake that the stress must find."""
+
+    __slots__ = ()
+
+    def on_put(self, lane):
+        sleeps_ns = self._sleeps_ns
+        if lane.flush_interval_ns < sleeps_ns:
+            self._tokens.put(None)
+            # Here others may run.
+            time.sleep(0)
+            self._sleeps_ns = 0
+
+
+class HangsUpTooLate(Doorbell):
+    """Says that the writer sleeps after it has looked and not before: another such mistake."""
+
+    __slots__ = ()
+
+    def hang_up(self, sleeps_ns):
+        pass
+
+    def sleep(self, timeout_s):
+        time.sleep(0)
+        super().hang_up(IDLE)
+        return super().sleep(timeout_s)
+
+
+def sleeps_through_a_put(bell, lane, patience_s):
+    while not bell.sleep(patience_s):
+        if len(lane):
+            # As long again: its publisher may be on the way to the bell.
+            return not bell.sleep(patience_s)
+    return False
+
+
+def stress(bell, each, patience_s):
+    """
+    Publish from three threads to a writer that has nothing to do nearly always.
+
+    Returns whether it slept while a message waited.
+    """
+    lane, publishers = lane_of(0), 3
+    is_over = threading.Event()
+
+    def publish():
+        for _ in range(each):
+            lane.put("topic", b"")
+            bell.on_put(lane)
+            # Until the writer has everything: so each put finds it asleep or about to be.
+            while len(lane) and not is_over.is_set():
+                time.sleep(0)
+
+    threads = [threading.Thread(target=publish) for _ in range(publishers)]
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        bell, lane = Doorbell(), lane_of(0)
-        publishers, each = 3, 400
-        slowest = 0.0
-
-        def publish():
-            for _ in range(each):
-                lane.put("topic", b"")
-                bell.on_put(lane)
-                deadline = time.monotonic() + 20
-                # Until the writer has everything: so each put finds it asleep or about to be.
-                while len(lane) and time.monotonic() < deadline:
-                    time.sleep(0)
-
-        threads = [threading.Thread(target=publish) for _ in range(publishers)]
         for thread in threads:
             thread.start()
         taken = 0
         while taken < publishers * each:
-            taken += len(lane.take(100, 100))
             bell.hang_up(IDLE)
-            if not len(lane) and taken < publishers * each:
-                began = time.monotonic()
-                assert bell.sleep(10.0), "it slept through a put"
-                slowest = max(slowest, time.monotonic() - began)
+            if not len(lane) and sleeps_through_a_put(bell, lane, patience_s):
+                return True
             bell.take_down()
+            taken += len(lane.take(100, 100))
+        return False
+    finally:
+        is_over.set()
         for thread in threads:
             thread.join()
-        assert slowest < 5.0
-    finally:
         sys.setswitchinterval(before)
+
+
+def test_no_wake_up_is_lost_between_many_threads():
+    assert not stress(Doorbell(), each=2_000, patience_s=5.0)
+
+
+@pytest.mark.parametrize("mistaken", [TakesDownTooLate, HangsUpTooLate])
+def test_the_stress_finds_a_bell_that_loses_wake_ups(mistaken):
+    assert stress(mistaken(), each=20_000, patience_s=0.2)
