@@ -8,6 +8,7 @@ that waits would keep the garbage collector busy with every backlog.
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from enum import IntEnum
 from enum import unique
@@ -99,10 +100,11 @@ _STARTUP, _ORDER_FLOW, _DATA, _LOW = map(int, DispatchLane)
 # what it gets comes in pieces worth the switch.
 OWED_NS: Final = 25_000
 
-# What a message has led to goes on in the next slice before anything else, up to this many
-# messages: so that a bar comes before the orders of its tick however slow the tick's handlers
-# are, and a chain without end holds nothing up.
-MAX_FOLLOW_UPS: Final = 16
+# What a message has led to when its slice ends goes on in the next ones before anything else, and
+# with it what that leads to, up to this many messages: so that bars come before the orders of their
+# tick however slow the handlers are and wherever the system takes the processor away, and a chain
+# without end holds nothing up. One trade of a recording completes 20 bars of the same volume.
+MAX_FOLLOW_UPS: Final = 128
 
 # What is left of a slice after order flow, at most.
 AFTER_ORDER_FLOW_NS: Final = 50_000
@@ -131,6 +133,7 @@ class DispatchCore:
         "_clock_ns",
         "_enveloped",
         "_follow_ups",
+        "_follow_ups_left",
         "_followed_lane",
         "_held",
         "_lanes",
@@ -156,8 +159,10 @@ class DispatchCore:
         # Envelopes posted and opened: what is left of the lanes' lengths is bulk.
         self._enveloped = Tally()
         self._opened = 0
-        # Messages of a lane that a slice left, and that go before everything else.
+        # Messages of a lane that a slice left, and that go before everything else; and how many
+        # these may be, with those they lead to.
         self._follow_ups = 0
+        self._follow_ups_left = 0
         self._followed_lane = _DATA
         self.bulk_depth_max = 0
         self.bulk: BulkRoute = NO_BULK
@@ -304,10 +309,18 @@ class DispatchCore:
         follow_ups = self._follow_ups if index == self._followed_lane else 0
         self._follow_ups = 0
         is_rest = follow_ups > 0
+        left = self._follow_ups_left if is_rest else sys.maxsize
         try:
             while lane:
                 entry = popleft()
-                is_last = not lane
+                # What a message leads to at once, such as the bar that a tick completes, comes
+                # before the orders it leads to, as long as nothing else waits.
+                if follow_ups:
+                    follow_ups -= 1
+                    left -= 1
+                    nothing_else_waits = len(lane) == follow_ups
+                else:
+                    nothing_else_waits = not lane
                 if type(entry) is Envelope:
                     enveloped += 1
                     count += 1
@@ -321,24 +334,24 @@ class DispatchCore:
                 else:
                     held.append(entry)
                     continue
-                if follow_ups:
-                    follow_ups -= 1
-                if (urgent or less_urgent) and not follow_ups:
-                    # What a message leads to at once, such as the bar that a tick completes,
-                    # comes before the orders it leads to, as long as nothing else waits.
-                    if is_rest or not (is_last and lane):
-                        return
-                    follow_ups = len(lane)
-                if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
-                    if is_last and not follow_ups and not is_rest:
-                        follow_ups = len(lane)
-                    self._follow_ups = min(follow_ups, MAX_FOLLOW_UPS)
-                    self._followed_lane = index
+                if nothing_else_waits and lane:
+                    follow_ups = min(len(lane), left)
+                if not follow_ups and (urgent or less_urgent or is_rest):
                     return
-                is_rest = is_rest and follow_ups > 0
+                if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
+                    self._leave(index, follow_ups, left)
+                    return
         finally:
             self.served[index] += count
             bulk.handled += count - enveloped
+
+    def _leave(self, index: int, follow_ups: int, left: int) -> None:
+        """Note what the next slice goes on with."""
+        # Order flow comes first without that, but not before what is owed to the others.
+        if index > _ORDER_FLOW:
+            self._followed_lane = index
+            self._follow_ups = min(follow_ups, MAX_FOLLOW_UPS)
+            self._follow_ups_left = min(left, MAX_FOLLOW_UPS)
 
     def _open(self, envelope: Envelope, held: deque[Any]) -> bool:
         """Hand over what is in an envelope; False if nothing was handled."""

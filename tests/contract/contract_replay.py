@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from pathlib import Path
 
 from contract_parts import Session
@@ -43,7 +44,11 @@ BAR_TYPES = (
     "S0000.SIM-5-TICK-MID-INTERNAL",
     "S0000.SIM-100-VOLUME-LAST-INTERNAL",
     "S0001.SIM-4-TICK-BID-INTERNAL",
+    # Bars of bars.
+    "S0000.SIM-250-VOLUME-LAST-INTERNAL@100-VOLUME-INTERNAL",
 )
+# Longer than a slice of the dispatcher.
+STALL_S = 0.0005
 START_NS = 1_600_000_000_000_000_000
 FIELDS = ("client_order_id", "strategy_id", "bar_type", "instrument_id")
 
@@ -113,15 +118,19 @@ class Logger(Strategy):
     are made from that, so that they do not depend on what else has happened so far.
     """
 
-    def __init__(self, number: int, *, denies: bool) -> None:
+    def __init__(self, number: int, *, denies: bool, stalls: bool) -> None:
         super().__init__(StrategyConfig(strategy_id=f"R-{number:03}", order_id_tag=f"{number:03}"))
         self.number = number
         self.denies = denies
+        self.stalls = random.Random(number) if stalls else None
         self.story: list[str] = []
         self.ticks = 0
 
     def note(self, callback: str, argument=None) -> None:
         self.story.append(callback if argument is None else f"{callback} {comparable(argument)}")
+        if self.stalls is not None and self.stalls.random() < 0.3:
+            # As if the system had given the processor to another process.
+            time.sleep(STALL_S)
 
     def on_start(self) -> None:
         for instrument_id in (INSTRUMENT_ID, OTHER_ID):
@@ -204,16 +213,24 @@ def topic_of(message) -> str:
 # -- the scenario --------------------------------------------------------------------------------
 
 
-def replay(bus: str, mode: str, count: int, folder: str = "", denies: bool = False) -> dict:
+def replay(
+    bus: str,
+    mode: str,
+    *,
+    count: int,
+    folder: str = "",
+    denies: bool = False,
+    stalls: bool = False,
+) -> dict:
     """
     Feed a session to two strategies.
 
     With `mode` ``paced`` nothing is fed before everything is handled; with ``burst`` all is
-    fed at once.
+    fed at once. With `stalls` the handlers of the strategies take long now and then.
     """
     Market.instruments = 2
     VenueFactory.client = PacedVenue
-    strategies = [Logger(number, denies=denies) for number in (1, 2)]
+    strategies = [Logger(number, denies=denies, stalls=stalls) for number in (1, 2)]
     session = Session(
         bus,
         *strategies,

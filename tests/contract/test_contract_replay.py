@@ -20,14 +20,14 @@ DATA = ("QuoteTick", "TradeTick", "Bar")
 COUNT = {"generated": 400, "recorded": 600}
 
 
-def replay(source: str, mode: str, *, denies: bool = False) -> tuple[dict, dict]:
+def replay(source: str, mode: str, **options: bool) -> tuple[dict, dict]:
     """Return what happened on the stock and on the enhanced bus."""
     folder = ""
     if source == "recorded":
         if not (RECORDINGS / "btcusdt-quotes.parquet").exists():
             pytest.skip("no recordings beside the checkout")
         folder = str(RECORDINGS)
-    arguments = {"mode": mode, "count": COUNT[source], "folder": folder, "denies": denies}
+    arguments = {"mode": mode, "count": COUNT[source], "folder": folder} | options
     stock, enhanced = (outcome_of(PROGRAM, "replay", bus, **arguments) for bus in BUSES)
     return stock, enhanced
 
@@ -71,6 +71,12 @@ def test_without_a_backlog_each_strategy_s_whole_log_is_the_same(source):
     assert all(len(story) > 1_000 for story in stock["stories"])
     for ours, theirs in zip(enhanced["stories"], stock["stories"], strict=True):
         assert ours == theirs
+
+
+def test_it_is_the_same_wherever_the_system_stalls_the_process(source):
+    # Which ends a slice after any of the messages that a tick leads to.
+    stock, enhanced = replay(source, "paced", stalls=True)
+    assert enhanced["stories"] == stock["stories"]
 
 
 def test_the_session_has_what_the_comparison_is_about(source, mode):

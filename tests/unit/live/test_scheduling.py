@@ -615,16 +615,16 @@ def test_the_bars_of_a_tick_come_before_its_order_also_when_its_handlers_outlast
 def test_what_a_slice_left_goes_first_up_to_a_bound():
     world = World()
     world.cost_ns = lambda message: 2 * SLICE_NS if message == "tick" else US
-    world.reactions["tick"] = lambda: [world.core.post(world.data, n) for n in range(100)]
+    world.reactions["tick"] = lambda: [world.core.post(world.data, n) for n in range(1_000)]
     world.core.post(world.data, "tick")
     assert world.core.serve(SLICE_NS)
     world.core.post(world.events, "event")
     world.drain()
     assert world.messages.index("event") == 1 + MAX_FOLLOW_UPS
-    assert len(world.messages) == 102
+    assert len(world.messages) == 1_002
 
 
-def test_what_a_message_leads_to_does_not_hold_up_order_flow_beyond_the_slice():
+def test_a_chain_without_end_holds_up_order_flow_for_a_slice_and_the_bound():
     world = World()
 
     def lead_to_another() -> None:
@@ -638,9 +638,90 @@ def test_what_a_message_leads_to_does_not_hold_up_order_flow_beyond_the_slice():
     world.reactions["tick"] = lead_to_another
     world.core.post(world.data, "tick")
     world.drain()
-    # One was left of the slice.
-    assert world.messages.index("order") == SLICE_NS // (10 * US) + 1
+    assert world.messages.index("order") == SLICE_NS // (10 * US) + MAX_FOLLOW_UPS
     assert len(world.messages) == len(set(world.messages)) == 500
+
+
+class StallingClock(FakeClock):
+    """The system takes the processor away, for longer than a slice, when it is asked the time."""
+
+    def __init__(self, stalls) -> None:
+        super().__init__()
+        self.stalls = iter(stalls)
+
+    def __call__(self) -> int:
+        self.now_ns += 2 * SLICE_NS if next(self.stalls, False) else 0
+        return self.now_ns
+
+
+# Who leads to what: each message names one before it, and is market data or of an order. What an
+# order leads to is of an order.
+LED_TO = st.lists(st.tuples(st.integers(0, 1_000), st.booleans()), max_size=40)
+
+
+def children_of(led_to) -> tuple[dict[int, list[int]], set[int]]:
+    """Return what each message leads to, and which of them are market data; 0 is the tick."""
+    children: dict[int, list[int]] = {0: []}
+    data = {0}
+    for number, (choice, is_data) in enumerate(led_to, 1):
+        parent = choice % number
+        children[number] = []
+        children[parent].append(number)
+        if is_data and parent in data:
+            data.add(number)
+    return children, data
+
+
+def as_on_stock(children, data) -> list[int]:
+    """Return the order of a bus on which the task of market data empties its queue first."""
+    order: list[int] = []
+    waiting, orders = deque([0]), deque()
+    while waiting or orders:
+        message = waiting.popleft() if waiting else orders.popleft()
+        order.append(message)
+        for child in children[message]:
+            (waiting if child in data else orders).append(child)
+    return order
+
+
+@given(LED_TO, st.lists(st.booleans(), max_size=120))
+@settings(max_examples=500)
+def test_without_a_backlog_the_order_is_stock_s_wherever_slices_end(led_to, stalls):
+    world = World()
+    world.clock = StallingClock(stalls)
+    world.core = DispatchCore(world.clock, 0.05)
+    world.core.bulk = world.data
+    children, data = children_of(led_to)
+
+    def post(number: int) -> None:
+        world.reactions[number] = lambda: [post(child) for child in children[number]]
+        world.core.post(world.data if number in data else world.commands, number)
+
+    post(0)
+    world.drain()
+    assert world.messages == as_on_stock(children, data)
+
+
+@pytest.mark.parametrize("first", ["commands", "data"])
+def test_a_chain_without_end_leaves_those_behind_it_their_share(first):
+    world = World()
+    route, kind = getattr(world, first), {"commands": "command", "data": "data"}[first]
+    spent = {kind: 0, "low": 0}
+
+    def go_on() -> None:
+        number = len(world.log)
+        world.reactions[number] = go_on
+        world.core.post(route, number)
+
+    world.reactions["begin"] = go_on
+    world.core.post(route, "begin")
+    for number in range(100_000):
+        world.core.post(world.low, f"low {number}")
+    while len(world.log) < 20_000:
+        world.core.serve(SLICE_NS)
+    for served, _ in world.log:
+        spent[served] += 10 * US
+    assert spent["low"] >= 0.05 * sum(spent.values()) - OWED_NS - SLICE_NS
 
 
 # -- the bulk route ------------------------------------------------------------------------------
