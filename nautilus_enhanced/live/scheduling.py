@@ -139,6 +139,7 @@ class DispatchCore:
         "_lanes",
         "_min_share",
         "_opened",
+        "_orders_waited",
         "_owed_ns",
         "_targets",
         "bulk",
@@ -164,6 +165,8 @@ class DispatchCore:
         self._follow_ups = 0
         self._follow_ups_left = 0
         self._followed_lane = _DATA
+        # Whether an order did when the slice ended: they go before it, and before no other.
+        self._orders_waited = False
         self.bulk_depth_max = 0
         self.bulk: BulkRoute = NO_BULK
         self.bulk_target = self._lanes[DispatchLane.DATA]
@@ -270,6 +273,9 @@ class DispatchCore:
         clock_ns = self._clock_ns
         slice_began_ns = begin_ns = clock_ns()
         end_ns = begin_ns + slice_ns
+        if self._follow_ups and self._lanes[_ORDER_FLOW] and not self._orders_waited:
+            # These did not come of what the last slice left, but while the event loop had its turn.
+            self._follow_ups = 0
         while True:
             goes_on = self._follow_ups and self._lanes[self._followed_lane]
             index = self._followed_lane if goes_on else self._next_lane()
@@ -352,6 +358,7 @@ class DispatchCore:
             self._followed_lane = index
             self._follow_ups = min(follow_ups, MAX_FOLLOW_UPS)
             self._follow_ups_left = min(left, MAX_FOLLOW_UPS)
+            self._orders_waited = bool(self._lanes[_ORDER_FLOW])
 
     def _open(self, envelope: Envelope, held: deque[Any]) -> bool:
         """Hand over what is in an envelope; False if nothing was handled."""

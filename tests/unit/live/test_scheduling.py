@@ -615,13 +615,51 @@ def test_the_bars_of_a_tick_come_before_its_order_also_when_its_handlers_outlast
 def test_what_a_slice_left_goes_first_up_to_a_bound():
     world = World()
     world.cost_ns = lambda message: 2 * SLICE_NS if message == "tick" else US
-    world.reactions["tick"] = lambda: [world.core.post(world.data, n) for n in range(1_000)]
+
+    def lead() -> None:
+        world.core.post(world.commands, "order")
+        for number in range(1_000):
+            world.core.post(world.data, number)
+
+    world.reactions["tick"] = lead
     world.core.post(world.data, "tick")
     assert world.core.serve(SLICE_NS)
     world.core.post(world.events, "event")
     world.drain()
-    assert world.messages.index("event") == 1 + MAX_FOLLOW_UPS
-    assert len(world.messages) == 1_002
+    assert world.messages[1 + MAX_FOLLOW_UPS :][:2] == ["order", "event"]
+    assert len(world.messages) == 1_003
+
+
+@pytest.mark.parametrize("follow_ups", [1, 3, 1_000])
+@pytest.mark.parametrize("route", ["data", "low"])
+def test_an_order_event_that_comes_between_slices_waits_for_nothing_that_a_slice_left(
+    route, follow_ups
+):
+    # No order of the tick's own waited when the slice ended, so nothing is to come before one.
+    world = World()
+    world.cost_ns = lambda _message: 2 * SLICE_NS
+    lane = getattr(world, route)
+    world.reactions["tick"] = lambda: [world.core.post(lane, n) for n in range(follow_ups)]
+    world.core.post(lane, "tick")
+    assert world.core.serve(SLICE_NS)
+    world.core.post(world.events, "event")
+    world.drain()
+    assert world.messages[:2] == ["tick", "event"]
+
+
+def test_an_order_event_that_comes_between_slices_stays_behind_an_order_that_waited():
+    # The slice ends before the second bar of the tick; the first one has led to an order.
+    world = World()
+    world.cost_ns = lambda message: 2 * SLICE_NS if message == "bar 0" else US
+    world.reactions["tick"] = lambda: [
+        world.core.post(world.instruments, f"bar {n}") for n in range(2)
+    ]
+    world.reactions["bar 0"] = lambda: world.core.post(world.commands, "order")
+    world.core.post(world.data, "tick")
+    assert world.core.serve(SLICE_NS)
+    world.core.post(world.events, "event")
+    world.drain()
+    assert world.messages == ["tick", "bar 0", "bar 1", "order", "event"]
 
 
 def test_a_chain_without_end_holds_up_order_flow_for_a_slice_and_the_bound():
