@@ -7,6 +7,7 @@ from nautilus_enhanced.live.engines import EnhancedLiveRiskEngine
 from nautilus_enhanced.live.queues import QueueOverflowError
 from nautilus_enhanced.live.scheduling import DispatchLane
 from nautilus_enhanced.live.statistics import DispatcherStatistics
+from nautilus_enhanced.live.statistics import HandlerStatistics
 from nautilus_enhanced.live.statistics import QueueStatistics
 
 
@@ -16,6 +17,7 @@ __all__ = [
     "EnhancedLiveDataEngine",
     "EnhancedLiveExecutionEngine",
     "EnhancedLiveRiskEngine",
+    "HandlerStatistics",
     "PriorityDispatcher",
     "QueueOverflowError",
     "QueueStatistics",

@@ -11,15 +11,20 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.tally import Tally
+from nautilus_enhanced.live.scheduling import Carrier
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Slot:
+QUOTE_TYPE: Final = "QuoteTick"
+
+
+class Slot(Carrier):
     """The place in the lane of an instrument's latest quote."""
 
     __slots__ = ("_box", "instrument_id")
@@ -27,6 +32,11 @@ class Slot:
     def __init__(self, instrument_id: Any, quote: Any) -> None:
         self.instrument_id = instrument_id
         self._box = deque((quote,), maxlen=1)
+
+    @property
+    def carried_type(self) -> str:
+        """Return the name of the type of quotes."""
+        return QUOTE_TYPE
 
     @property
     def ts_init(self) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.live.conflation import QUOTE_TYPE
 from nautilus_enhanced.live.conflation import QuoteConflator
 from nautilus_enhanced.live.conflation import Slot
 from nautilus_enhanced.live.queues import EngineQueue
@@ -33,6 +34,11 @@ class SideRoute:
     def is_open(self) -> bool:
         """Return whether the usual route is."""
         return self._usual.is_open
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the names of the engine and of its queue."""
+        return self._usual.origin
 
     def close(self) -> None:
         """Do nothing: the sentinel goes the usual way."""
@@ -149,7 +155,7 @@ class DataQueue(EngineQueue):
             self._dispatcher.post(self._demoted, message)
             return True
         conflator = self._conflator
-        if conflator is None or type(message).__name__ != "QuoteTick":
+        if conflator is None or type(message).__name__ != QUOTE_TYPE:
             return False
         instrument_id = message.instrument_id
         if depth < self._conflate_above or not self._may_conflate(instrument_id):

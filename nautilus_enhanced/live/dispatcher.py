@@ -15,6 +15,7 @@ from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
 from nautilus_enhanced.live.scheduling import Route
 from nautilus_enhanced.live.statistics import DispatcherStatistics
+from nautilus_enhanced.live.statistics import HandlerStatistics
 
 
 if TYPE_CHECKING:
@@ -172,7 +173,20 @@ class PriorityDispatcher:
             served={lane.name: self._core.served[lane] for lane in DispatchLane},
             queued={lane.name: self._core.depth(lane) for lane in DispatchLane},
             longest_slice_us=self._core.longest_slice_ns / 1_000,
+            longest_handler=self._longest_handler(),
             queues=tuple(queue.statistics() for queue in self._queues),
+        )
+
+    def _longest_handler(self) -> HandlerStatistics | None:
+        longest = self._core.longest_handler
+        if longest is None:
+            return None
+        engine, queue = longest.route.origin
+        return HandlerStatistics(
+            engine=engine,
+            queue=queue,
+            message_type=longest.message_type,
+            took_us=longest.took_ns / 1_000,
         )
 
     def _begin_startup(self) -> None:

@@ -16,6 +16,7 @@ from nautilus_trader.core.data import Data
 
 from nautilus_enhanced.infrastructure.messagebus.patterns import MAX_CACHED_TOPICS
 from nautilus_enhanced.infrastructure.messagebus.patterns import compile_pattern
+from nautilus_enhanced.live.scheduling import Carrier
 
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.live.data_queue import DataQueue
 
 
-class ExternalData:
+class ExternalData(Carrier):
     """Data of an external stream and the topic that it came on."""
 
     __slots__ = ("data", "topic")
@@ -33,6 +34,11 @@ class ExternalData:
     def __init__(self, topic: str, data: Data) -> None:
         self.topic = topic
         self.data = data
+
+    @property
+    def carried_type(self) -> str:
+        """Return the name of the type of the data."""
+        return type(self.data).__name__
 
     @property
     def ts_init(self) -> int:

@@ -73,6 +73,11 @@ class QueueRoute:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._queue.qname}, {self.lane.name})"
 
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the names of the engine and of its queue."""
+        return self._queue.origin
+
     def close(self) -> None:
         """Note that the sentinel was reached in this lane."""
         self.set_openings(self.openings - 1)
@@ -150,6 +155,11 @@ class EngineQueue:
             f"{type(self).__name__}({type(self._engine).__name__}.{self.qname}, "
             f"{self.queued}/{self.maxsize})"
         )
+
+    @property
+    def origin(self) -> tuple[str, str]:
+        """Return the names of the engine and of this queue."""
+        return type(self._engine).__name__, self.qname
 
     # -- the face of `ThrottledEnqueuer` ---------------------------------------------------------
 
@@ -303,9 +313,10 @@ class EngineQueue:
 
     def statistics(self) -> QueueStatistics:
         """Return the queue's figures."""
+        engine, qname = self.origin
         return QueueStatistics(
-            engine=type(self._engine).__name__,
-            queue=self.qname,
+            engine=engine,
+            queue=qname,
             posted=self.posted,
             handled=self.handled,
             refused=self._refused,

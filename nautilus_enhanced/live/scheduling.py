@@ -15,6 +15,7 @@ from enum import unique
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
+from typing import NamedTuple
 from typing import Protocol
 
 from nautilus_enhanced.infrastructure.messagebus.tally import Tally
@@ -50,6 +51,10 @@ class Route(Protocol):
     holds_data: bool
 
     @property
+    def origin(self) -> tuple[str, str]:
+        """Return the names of the engine and of its queue."""
+
+    @property
     def is_open(self) -> bool:
         """Return whether messages are handled rather than held back."""
 
@@ -76,11 +81,31 @@ class Envelope:
         self.message = message
 
 
+class Carrier:
+    """A message that only stands for another one."""
+
+    __slots__ = ()
+
+    @property
+    def carried_type(self) -> str:
+        """Return the name of the type of the message that it stands for."""
+        raise NotImplementedError
+
+
+class LongestHandler(NamedTuple):
+    """A handler, by what it handled and where that came from."""
+
+    took_ns: int
+    route: Route
+    message_type: str
+
+
 class _NoBulk:
     """Stand in where nothing is bulk: it gets no messages."""
 
     lane = DispatchLane.DATA
     holds_data = True
+    origin = ("", "")
     is_open = False
     handled = 0
 
@@ -131,12 +156,14 @@ class DispatchCore:
 
     __slots__ = (
         "_clock_ns",
+        "_delivered",
         "_enveloped",
         "_follow_ups",
         "_follow_ups_left",
         "_followed_lane",
         "_held",
         "_lanes",
+        "_longest_handler_ns",
         "_min_share",
         "_opened",
         "_orders_waited",
@@ -145,6 +172,7 @@ class DispatchCore:
         "bulk",
         "bulk_depth_max",
         "bulk_target",
+        "longest_handler",
         "longest_slice_ns",
         "served",
         "slices",
@@ -157,14 +185,17 @@ class DispatchCore:
         self._held: tuple[deque[Any], ...] = tuple(deque() for _ in DispatchLane)
         self._owed_ns = [0.0] * len(DispatchLane)
         self._targets = self._lanes
-        # Envelopes posted and opened: what is left of the lanes' lengths is bulk.
+        # Envelopes posted and opened: what is left of the lanes' lengths is bulk. Those opened
+        # that held no sentinel.
         self._enveloped = Tally()
         self._opened = 0
+        self._delivered = 0
         # Messages of a lane that a slice left, and that go before everything else; and how many
         # these may be, with those they lead to.
         self._follow_ups = 0
         self._follow_ups_left = 0
         self._followed_lane = _DATA
+        self._longest_handler_ns = 0
         # Whether an order did when the slice ended: they go before it, and before no other.
         self._orders_waited = False
         self.bulk_depth_max = 0
@@ -173,6 +204,7 @@ class DispatchCore:
         self.served = [0] * len(DispatchLane)
         self.slices = 0
         self.longest_slice_ns = 0
+        self.longest_handler: LongestHandler | None = None
 
     # -- any thread ------------------------------------------------------------------------------
 
@@ -311,11 +343,14 @@ class DispatchCore:
             end_ns = min(end_ns, now_ns + int(credit_ns))
         bulk = self.bulk
         handle = bulk.handle
-        count = enveloped = 0
+        count, delivered = 0, self._delivered
         follow_ups = self._follow_ups if index == self._followed_lane else 0
         self._follow_ups = 0
         is_rest = follow_ups > 0
         left = self._follow_ups_left if is_rest else sys.maxsize
+        # The next time that matters: the end, or when one that began now would have taken longer
+        # than any before. Whichever does ends after that, so one comparison finds both.
+        look_ns = min(end_ns, now_ns + self._longest_handler_ns)
         try:
             while lane:
                 entry = popleft()
@@ -327,29 +362,40 @@ class DispatchCore:
                     nothing_else_waits = len(lane) == follow_ups
                 else:
                     nothing_else_waits = not lane
-                if type(entry) is Envelope:
-                    enveloped += 1
-                    count += 1
-                    if not self._open(entry, held):
-                        enveloped -= 1
-                        count -= 1
-                        continue
-                elif bulk.is_open:
+                if type(entry) is not Envelope and bulk.is_open:
                     count += 1
                     handle(entry)
-                else:
-                    held.append(entry)
+                elif not self._open(entry, held):
+                    now_ns = clock_ns()
                     continue
+                began_ns, now_ns = now_ns, clock_ns()
                 if nothing_else_waits and lane:
                     follow_ups = min(len(lane), left)
+                if now_ns >= look_ns:
+                    longest_ns = self._note_handler(entry, now_ns - began_ns)
+                    if now_ns >= end_ns and not (index == 0 and self.in_startup):
+                        self._leave(index, follow_ups, left)
+                        return
+                    look_ns = min(end_ns, now_ns + longest_ns)
                 if not follow_ups and (urgent or less_urgent or is_rest):
                     return
-                if clock_ns() >= end_ns and not (index == 0 and self.in_startup):
-                    self._leave(index, follow_ups, left)
-                    return
         finally:
-            self.served[index] += count
-            bulk.handled += count - enveloped
+            self.served[index] += count + self._delivered - delivered
+            bulk.handled += count
+
+    def _note_handler(self, entry: Any, took_ns: int) -> int:
+        """Note what was handled if nothing took longer; return the longest time."""
+        # In startup nobody waits for it.
+        if took_ns <= self._longest_handler_ns or self.in_startup:
+            return self._longest_handler_ns
+        is_enveloped = type(entry) is Envelope
+        route: Route = entry.route if is_enveloped else self.bulk
+        message = entry.message if is_enveloped else entry
+        is_carrier = isinstance(message, Carrier)
+        name = message.carried_type if is_carrier else type(message).__name__
+        self._longest_handler_ns = took_ns
+        self.longest_handler = LongestHandler(took_ns, route, name)
+        return took_ns
 
     def _leave(self, index: int, follow_ups: int, left: int) -> None:
         """Note what the next slice goes on with."""
@@ -360,17 +406,18 @@ class DispatchCore:
             self._follow_ups_left = min(left, MAX_FOLLOW_UPS)
             self._orders_waited = bool(self._lanes[_ORDER_FLOW])
 
-    def _open(self, envelope: Envelope, held: deque[Any]) -> bool:
-        """Hand over what is in an envelope; False if nothing was handled."""
-        route = envelope.route
-        if not route.is_open:
-            held.append(envelope)
+    def _open(self, entry: Any, held: deque[Any]) -> bool:
+        """Hand over what is in an envelope, or hold an entry back; False if nothing was handled."""
+        if type(entry) is not Envelope or not entry.route.is_open:
+            held.append(entry)
             return False
         self._opened += 1
-        if envelope.message is None:
+        route = entry.route
+        if entry.message is None:
             route.close()
             return False
-        route.handle(envelope.message)
+        self._delivered += 1
+        route.handle(entry.message)
         return True
 
     def _take_all(self, lane: DispatchLane, into: list[Any]) -> None:

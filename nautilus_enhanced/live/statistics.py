@@ -46,6 +46,26 @@ class QueueStatistics(Statistics, frozen=True, kw_only=True):
     handled_by_priority: dict[str, int]
 
 
+class HandlerStatistics(Statistics, frozen=True, kw_only=True):
+    """
+    Figures of one call of an engine's handler, with all that it led to at once.
+
+    Attributes
+    ----------
+    engine, queue : str
+        Where the message waited: the engine's class and the queue's name.
+    message_type : str
+        The message's type, such as ``QuoteTick``.
+    took_us : float
+        Microseconds.
+    """
+
+    engine: str
+    queue: str
+    message_type: str
+    took_us: float
+
+
 class DispatcherStatistics(Statistics, frozen=True, kw_only=True):
     """
     Figures of a dispatcher.
@@ -62,6 +82,9 @@ class DispatcherStatistics(Statistics, frozen=True, kw_only=True):
         Gauge: messages that wait, for each lane.
     longest_slice_us : float
         The longest slice in microseconds; what it has over ``slice_us`` is a single handler.
+    longest_handler : HandlerStatistics or None
+        The handler that took longest since the trader has started: what an order event may have
+        to wait for besides a slice. None before anything was handled.
     queues : tuple[QueueStatistics, ...]
         One for each queue.
     """
@@ -71,4 +94,5 @@ class DispatcherStatistics(Statistics, frozen=True, kw_only=True):
     served: dict[str, int]
     queued: dict[str, int]
     longest_slice_us: float
+    longest_handler: HandlerStatistics | None
     queues: tuple[QueueStatistics, ...]

@@ -37,6 +37,8 @@ class Route:
         self.handled: list = []
         self.threads: set[int] = set()
         self._react = react
+        self.holds_data = lane is DispatchLane.DATA
+        self.origin = ("Engine", lane.name)
 
     def handle(self, message) -> None:
         self.handled.append(message)
@@ -387,4 +389,7 @@ def test_statistics_count_lanes_slices_and_the_longest_slice(loop):
     assert after.queued == {"STARTUP": 0, "ORDER_FLOW": 0, "DATA": 0, "LOW": 0}
     assert after.slices >= 1
     assert after.longest_slice_us >= 2_000
+    assert before.longest_handler is None
+    assert (after.longest_handler.queue, after.longest_handler.message_type) == ("DATA", "int")
+    assert 2_000 <= after.longest_handler.took_us <= after.longest_slice_us
     assert repr(dispatcher) == "PriorityDispatcher(STARTUP=0, ORDER_FLOW=0, DATA=0, LOW=0)"

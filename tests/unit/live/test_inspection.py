@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 
 from live_engines import QueueUnderTest
 from live_engines import until
+from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.identifiers import StrategyId
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.test_kit.stubs.data import TestDataStubs
@@ -81,6 +83,30 @@ async def test_a_strategy_sees_how_much_data_waits_and_how_old_it_is(engines_of)
     await until(lambda: len(seen) == 4)
     # While one is handled the others wait; what has no `ts_init` has no age.
     assert seen == [(3, 8.0), (2, 7.0), (1, 0.0), (0, 0.0)]
+
+
+async def test_the_handler_that_took_longest_is_named(engines_of):
+    engines = engines_of(conflate_quotes=True, conflate_above=1)
+    events, data = QueueUnderTest(engines, "exec.evt"), QueueUnderTest(engines, "data.data")
+    engines.start()
+    await asyncio.sleep(0.01)
+    events.react = lambda _: time.sleep(0.02)
+    events.feed("an event")
+    await until(lambda: events.handled)
+    found = engines.dispatcher.statistics().longest_handler
+    assert (found.engine, found.queue) == ("EnhancedLiveExecutionEngine", "evt_queue")
+    assert found.message_type == "str"
+    assert found.took_us >= 20_000
+    # A quote that waits in a slot, since another message waits too.
+    data.react = lambda m: time.sleep(0.05) if isinstance(m, QuoteTick) else None
+    data.feed(object())
+    data.feed(TestDataStubs.quote_tick(AUDUSD))
+    await until(lambda: len(data.handled) == 2)
+    await asyncio.sleep(0)
+    found = engines.dispatcher.statistics().longest_handler
+    assert (found.engine, found.queue) == ("EnhancedLiveDataEngine", "data_queue")
+    assert found.message_type == "QuoteTick"
+    assert found.took_us >= 50_000
 
 
 def order_event(ts_init: int):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from nautilus_enhanced.live.scheduling import AFTER_ORDER_FLOW_NS
 from nautilus_enhanced.live.scheduling import MAX_FOLLOW_UPS
 from nautilus_enhanced.live.scheduling import OWED_NS
+from nautilus_enhanced.live.scheduling import Carrier
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
 
@@ -40,6 +41,7 @@ class FakeRoute:
         self.closed = 0
         self.handled = 0
         self.holds_data = kind in ("data", "instrument", "low")
+        self.origin = ("Engine", self.kind)
 
     def handle(self, message) -> None:
         self.world.log.append((self.kind, message))
@@ -417,6 +419,62 @@ def test_order_flow_that_arrives_during_a_slice_is_served_next():
     world.reactions[2] = lambda: world.core.post(world.commands, "command")
     world.drain()
     assert world.messages.index("command") == 3
+
+
+def longest(world: World) -> tuple:
+    found = world.core.longest_handler
+    return found.took_ns // US, found.route.kind, found.message_type
+
+
+class Carries(Carrier):
+    carried_type = "Carried"
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["data", "instruments", "events", "low"]), st.integers(1, 900)),
+        min_size=1,
+    ),
+    st.sampled_from([50 * US, SLICE_NS]),
+)
+def test_the_longest_handler_is_found_whatever_it_handles_and_wherever_it_stands(posts, slice_ns):
+    world = World()
+    costs = [us * 1_000 + number for number, (_, us) in enumerate(posts)]
+    world.cost_ns = costs.__getitem__
+    for number, (route, _) in enumerate(posts):
+        world.core.post(getattr(world, route), number)
+    while world.core.serve(slice_ns):
+        pass
+    number = costs.index(max(costs))
+    kind = getattr(world, posts[number][0]).kind
+    assert world.core.longest_handler.took_ns == costs[number]
+    assert longest(world)[1:] == (kind, "int")
+
+
+def test_a_handler_of_the_startup_is_not_the_longest_and_neither_is_what_is_held_back():
+    world = World()
+    assert world.core.longest_handler is None
+    world.cost_ns = {"slow": 9_000 * US, "quick": 7 * US}.get
+    world.core.begin_startup()
+    world.core.post(world.data, "slow")
+    world.drain()
+    assert world.core.longest_handler is None
+    world.core.end_startup()
+    world.data.is_open = world.instruments.is_open = False
+    for route in (world.data, world.instruments):
+        for _ in range(100):
+            world.core.post(route, "slow")
+    world.core.post(world.low, None)
+    world.core.post(world.events, "quick")
+    world.drain()
+    assert longest(world) == (7, "event", "str")
+
+
+def test_the_longest_handler_names_what_a_message_carries():
+    world = World()
+    world.core.post(world.instruments, Carries())
+    world.drain()
+    assert longest(world) == (10, "instrument", "Carried")
 
 
 def test_serve_returns_false_when_only_closed_routes_are_left():
