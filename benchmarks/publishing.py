@@ -19,6 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 
@@ -63,6 +64,14 @@ def stock_publisher(port: int, buffer_interval_ms: int | None) -> Any:
     return kind(nautilus_pyo3.TraderId(TRADER_ID), nautilus_pyo3.UUID4.from_str(UUID4().value), raw)
 
 
+def _read_nothing() -> None:
+    """Stand in for the reader of external streams."""
+
+
+def _do_nothing(_: object) -> None:
+    """Take the figures of a publisher that was closed."""
+
+
 class Publisher:
     """
     A publisher on a server that was emptied, enhanced or stock.
@@ -72,15 +81,15 @@ class Publisher:
     server : Server
         The server.
     kind : str
-        ``enhanced``, or ``stock`` and the milliseconds that it buffers (``stock 100``), or
-        ``stock`` alone for its default.
+        ``enhanced``, or ``enhanced client`` for what a node's bus calls through that, or ``stock``
+        and the milliseconds that it buffers (``stock 100``), or ``stock`` alone for its default.
     messages : int
         What its lanes must hold at least, where it has lanes.
 
     Attributes
     ----------
     publish : Callable[[str, bytes], Any]
-        What a node's bus calls, or in the case of the enhanced bus what that calls at once.
+        What a node's bus calls for each message; of a client alone what that calls.
     """
 
     def __init__(self, server: Server, kind: str, messages: int = 100_000) -> None:
@@ -89,13 +98,15 @@ class Publisher:
         self._client: BufferedMessageBusClient | None = None
         self._stock: Any = None
         self.publish: Callable[[str, bytes], Any]
-        if kind == "enhanced":
+        if kind.startswith("enhanced"):
             lane = LaneSettings(max_messages=max(messages, 100_000), max_bytes=2**30)
             self._client = BufferedMessageBusClient(
                 server.url, naming=NAMING, buffers=BufferSettings(normal=lane)
             )
             self._client.start(10.0)
-            self.publish = self._client.offer
+            # Not closed itself: that would only stop the client, with another time limit.
+            backing = EnhancedMessageBusBacking(self._client, _read_nothing, _do_nothing)
+            self.publish = self._client.offer if kind.endswith(" client") else backing.publish
         else:
             interval = kind.partition(" ")[2]
             self._stock = stock_publisher(server.port, int(interval) if interval else None)

@@ -155,8 +155,8 @@ def main() -> None:
                 results = interleave(sized(options, 11, 5, 1), sides)
                 rows.append(
                     make_row(
-                        f"serialize {kind}",
-                        f"{encoding}, times as {form}",
+                        f"serialize_cost {encoding}, {form}",
+                        kind,
                         "µs/message",
                         "lower",
                         results["enhanced"],

@@ -114,6 +114,8 @@ _SLICE = "order_event_against_slice"
 _QUEUE, _ENGINE = "engine_queueing_overhead", "engine_throughput"
 _THROUGHPUT, _FLOOD = "publish_throughput", "publish_latency_under_flood"
 _CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
+_SERIALIZE = "serialize_cost"
+_RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
 
@@ -123,7 +125,7 @@ TABLES = {
         (
             *_percentiles(_BURST, "p50", "p99", "p99 undisturbed"),
             *_stock(_BURST, "p50", "p99"),
-            Figure("sooner (p50)", f"{_BURST} p50", "ratio_to_stock", times),
+            Figure("sooner (p50)", f"{_BURST} p50", _RATIO, times),
             Figure("n", f"{_BURST} p50", "samples", samples),
         ),
     ),
@@ -132,7 +134,7 @@ TABLES = {
         (
             *_percentiles(_TRIP, "p50", "p99", "p99 undisturbed"),
             *_stock(_TRIP, "p50", "p99"),
-            Figure("sooner (p50)", f"{_TRIP} p50", "ratio_to_stock", times),
+            Figure("sooner (p50)", f"{_TRIP} p50", _RATIO, times),
             Figure("n", f"{_TRIP} p50", "samples", samples),
         ),
     ),
@@ -141,10 +143,10 @@ TABLES = {
         (
             Figure("ours p50", f"{_LOW} p50", "enhanced", number),
             Figure("stock p50", f"{_LOW} p50", "stock", number),
-            Figure("ratio", f"{_LOW} p50", "ratio_to_stock", times),
+            Figure("ratio", f"{_LOW} p50", _RATIO, times),
             Figure("ours p99", f"{_LOW} p99", "enhanced", number),
             Figure("stock p99", f"{_LOW} p99", "stock", number),
-            Figure("ratio", f"{_LOW} p99", "ratio_to_stock", times),
+            Figure("ratio", f"{_LOW} p99", _RATIO, times),
             Figure("n", f"{_LOW} p50", "samples", samples),
         ),
     ),
@@ -153,10 +155,10 @@ TABLES = {
         (
             Figure("ours µs/quote", _QUEUE, "enhanced", number),
             Figure("stock", _QUEUE, "stock", number),
-            Figure("ratio", _QUEUE, "ratio_to_stock", times),
+            Figure("ratio", _QUEUE, _RATIO, times),
             Figure("ours quotes/s", _ENGINE, "enhanced", count),
             Figure("stock", _ENGINE, "stock", count),
-            Figure("ratio", _ENGINE, "ratio_to_stock", times),
+            Figure("ratio", _ENGINE, _RATIO, times),
             Figure("ceiling", _ENGINE, "ceiling", count),
         ),
     ),
@@ -175,9 +177,10 @@ TABLES = {
         (
             Figure("ours msg/s", _THROUGHPUT, "enhanced", count),
             Figure("stock", _THROUGHPUT, "stock", count),
-            Figure("ratio", _THROUGHPUT, "ratio_to_stock", times),
+            Figure("ratio", _THROUGHPUT, _RATIO, times),
             Figure("bare socket", _THROUGHPUT, "ceiling", count),
             Figure("of it", _THROUGHPUT, "ratio_to_ceiling", times),
+            Figure("rounds", _THROUGHPUT, "rounds", count),
         ),
     ),
     _FLOOD: Table(
@@ -189,16 +192,19 @@ TABLES = {
         (
             *_percentiles(_FLOOD, "p50", "p99"),
             *_stock(_FLOOD, "p50", "p99"),
-            Figure("sooner (p99)", f"{_FLOOD} p99", "ratio_to_stock", times),
+            Figure("sooner (p99)", f"{_FLOOD} p99", _RATIO, times),
             Figure("stock arrived %", f"{_FLOOD} arrived", "stock", number),
+            Figure("n", f"{_FLOOD} p50", "samples", samples),
         ),
     ),
     _CALL: Table(
         (Key("call", "case"), Key("topics", "topics", count), _AGAINST),
         (
             *_percentiles(_CALL, "p50", "p99"),
+            Figure("client alone p50", f"{_CALL} client p50", "enhanced", number),
             *_stock(_CALL, "p50", "p99"),
             Figure("empty call p50", f"{_CALL} p50", "ceiling", number),
+            Figure("n", f"{_CALL} p50", "samples", samples),
         ),
     ),
     _INTERFERENCE: Table(
@@ -209,6 +215,15 @@ TABLES = {
             Figure("nothing p99.9", f"{_INTERFERENCE} p99.9", "ceiling", number),
             Figure("our excess", f"{_INTERFERENCE} p99.9 excess", "enhanced", number),
             Figure("stock's", f"{_INTERFERENCE} p99.9 excess", "stock", number),
+            Figure("n", f"{_INTERFERENCE} p50", "samples", samples),
+        ),
+    ),
+    _SERIALIZE: Table(
+        (Key("message", "kind"),),
+        tuple(
+            Figure(f"{encoding}, {form}", f"{_SERIALIZE} {encoding}, {form}", _RATIO, times)
+            for form in ("integers", "ISO 8601")
+            for encoding in ("json", "msgpack")
         ),
     ),
 }

@@ -63,6 +63,11 @@ def test_the_pages_ask_for_known_tables_only(tables, page):
     assert text.count("<!-- end -->") == len(names)
 
 
+def test_every_table_is_on_a_page(tables):
+    text = "".join(page.read_text() for page in PAGES)
+    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES)
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
