@@ -145,6 +145,9 @@ def trading(bus: str) -> dict:
             result[part.__name__] = strategy.told() | (more or {})
         result["crowd"] = await many_strategies(crowd, session)
         result["venue"] = sorted(VenueClient.latest.submitted)
+        # The last orders can be filled before the last quotes are handled: there are more quotes
+        # than orders, and order flow goes first.
+        await until(lambda: not any(session.sizes()), "all queues are empty")
         result["sizes"] = session.sizes()
         result["net"] = float(session.node.portfolio.net_position(INSTRUMENT_ID))
 
