@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from live_engines import Engines
+from live_engines import settle
 
 
 @pytest.fixture(params=["stock", "enhanced"])
@@ -27,7 +28,7 @@ async def engines_of():
     yield make
     for engines in made:
         engines.stop()
-    await asyncio.sleep(0.01)
+    await settle()
     tasks = [task for task in asyncio.all_tasks() if "queue" in task.get_name()]
     for task in tasks:
         task.cancel()

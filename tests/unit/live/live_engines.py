@@ -142,7 +142,17 @@ class Engines:
                 engine.stop()
 
 
-async def until(condition, within_s=5.0) -> None:
+async def settle() -> None:
+    """
+    Give way for more turns of the loop than anything here takes.
+
+    Turns and no time: while the system has the process wait, time passes without any.
+    """
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def until(condition, within_s=30.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"

@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 from live_engines import QueueUnderTest
+from live_engines import settle
 from live_engines import until
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.identifiers import StrategyId
@@ -74,7 +75,7 @@ async def test_a_strategy_sees_how_much_data_waits_and_how_old_it_is(engines_of)
         (data_backlog(kernel), data_age_ms(kernel, lambda: 10_000_000))
     )
     engines.start()
-    await asyncio.sleep(0.01)
+    await settle()
     for number in range(3):
         data.feed(SimpleNamespace(ts_init=1_000_000 * (number + 1)))
     data.feed(object())

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from live_engines import QUEUES
 from live_engines import QueueUnderTest
+from live_engines import settle
 from live_engines import until
 from nautilus_trader.common.component import LiveClock
 
@@ -48,7 +49,7 @@ async def test_messages_before_start_wait_for_it(engines_of, bus, name):
     queue = QueueUnderTest(engines, name)
     for number in range(3):
         queue.feed(number)
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == []
     assert queue.qsize() == 3
     queue.engine.start()
@@ -62,7 +63,7 @@ async def test_the_start_of_another_engine_opens_nothing(engines_of, bus, name):
     for engine in engines.all:
         if engine is not queue.engine:
             engine.start()
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == []
     queue.engine.start()
     await until(lambda: queue.handled == [1])
@@ -76,9 +77,9 @@ async def test_stop_drains_what_is_queued_and_holds_what_comes_later(engines_of,
         queue.feed(number)
     queue.engine.stop()
     await until(lambda: len(queue.handled) == 50)
-    await asyncio.sleep(0.01)
+    await settle()
     queue.feed("late")
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == list(range(50))
     assert queue.qsize() == 1
 
@@ -103,10 +104,10 @@ async def test_a_second_start_serves_what_was_held_first(engines_of, bus, name):
     queue.feed(1)
     engines.stop()
     await until(lambda: queue.handled == [1])
-    await asyncio.sleep(0.01)
+    await settle()
     queue.feed(2)
     queue.feed(3)
-    await asyncio.sleep(0.01)
+    await settle()
     engines.reset()
     engines.start()
     queue.feed(4)
@@ -122,7 +123,7 @@ async def test_an_engine_stopped_and_started_at_once_goes_on(engines_of, bus, na
     engines.stop()
     engines.reset()
     engines.start()
-    await asyncio.sleep(0.01)
+    await settle()
     queue.feed(1)
     await until(lambda: queue.handled == [1])
 
@@ -139,7 +140,7 @@ async def test_a_killed_engine_handles_nothing_more(engines_of, bus, name):
     for number in range(2, 5):
         queue.feed(number)
     await asyncio.wait_for(asyncio.wait([task]), 2.0)
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == [1]
     assert queue.engine.is_stopped
 
@@ -153,7 +154,7 @@ async def test_a_killed_engine_handles_none_of_its_backlog(engines_of, name):
     for number in range(50):
         queue.feed(number)
     await until(lambda: queue.engine.is_stopped)
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == [0, 1, 2, 3, 4, 5]
     assert queue.qsize() == 44
 
@@ -163,13 +164,13 @@ async def test_a_stopped_engine_can_be_reset_started_again_and_disposed(engines_
     queue = QueueUnderTest(engines, name)
     engines.start()
     engines.stop()
-    await asyncio.sleep(0.01)
+    await settle()
     engines.reset()
     engines.start()
     queue.feed(1)
     await until(lambda: queue.handled == [1])
     engines.stop()
-    await asyncio.sleep(0.01)
+    await settle()
     for engine in engines.all:
         engine.dispose()
         assert engine.is_disposed
@@ -236,7 +237,7 @@ async def test_canceling_a_queue_task_ends_it_and_keeps_its_messages(engines_of,
     await asyncio.wait_for(asyncio.wait([task]), 2.0)
     assert not task.cancelled()
     queue.feed(1)
-    await asyncio.sleep(0.01)
+    await settle()
     assert queue.handled == []
     assert queue.qsize() == 1
 
@@ -372,7 +373,7 @@ def exit_code_of(body: str) -> tuple[int, str]:
         """
     ).format(textwrap.indent(textwrap.dedent(body), "    "))
     done = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=30.0
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=90.0
     )
     return done.returncode, done.stdout + done.stderr
 

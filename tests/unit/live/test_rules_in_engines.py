@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from live_engines import QueueUnderTest
+from live_engines import settle
 from live_engines import until
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.core.uuid import UUID4
@@ -110,7 +111,7 @@ async def test_behind_a_backlog_only_the_latest_quote_of_an_instrument_is_kept(e
     engines = engines_of(conflate_quotes=True, conflate_above=10)
     data = QueueUnderTest(engines, "data.data")
     engines.start()
-    await asyncio.sleep(0.01)
+    await settle()
     for number in range(1_000):
         data.feed(quote(AUDUSD if number % 2 else EURUSD, number))
     trade = TestDataStubs.trade_tick(AUDUSD)
@@ -130,7 +131,7 @@ async def test_quotes_stay_in_order_when_the_backlog_falls_below_the_limit_and_r
     engines = engines_of(conflate_quotes=True, conflate_above=2)
     data = QueueUnderTest(engines, "data.data")
     engines.start()
-    await asyncio.sleep(0.01)
+    await settle()
     core = engines.dispatcher._core
     trade = TestDataStubs.trade_tick(AUDUSD)
     for message in (trade, trade, quote(AUDUSD, 1)):
@@ -301,7 +302,7 @@ async def test_quotes_from_several_threads_are_handled_or_counted_and_wake_the_e
     engines = engines_of(**dispatch)
     data = QueueUnderTest(engines, "data.data")
     engines.start()
-    await asyncio.sleep(0.01)
+    await settle()
     per_thread = 4_000
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
