@@ -35,6 +35,7 @@ WHAT: Final = {
     "configuration": "the bus configuration, secrets hidden",
     "features": "what would run on a node with it, and why or why not",
     "server": "what the server tells about itself, as far as it names nobody",
+    "journals": "how much waits in the journals on this machine, no messages",
 }
 
 

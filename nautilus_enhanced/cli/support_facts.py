@@ -22,9 +22,11 @@ import msgspec
 import nautilus_enhanced
 from nautilus_enhanced.common.features import KILL_SWITCH
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import HostError
+from nautilus_enhanced.infrastructure.messagebus.journal import inspect
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 
 
@@ -86,6 +88,7 @@ def gather(config_path: Path | None, raw: Any, fallback_note: str = "") -> dict[
         "configuration": section,
         "features": _attempt(lambda: decisions(config)),
         "server": _attempt(lambda: server(config)),
+        "journals": _attempt(lambda: journals(config)),
     }
 
 
@@ -94,6 +97,20 @@ def _attempt(section: Callable[[], Any]) -> Any:
         return section()
     except Exception as error:  # noqa: BLE001 (whatever is broken here is what is to be told)
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+def journals(config: EnhancedMessageBusConfig | None) -> dict[str, Any]:
+    """Return what waits in the journals of the folder that is configured: numbers, no messages."""
+    durability = DurabilitySettings() if config is None else config.durability
+    folder = durability.folder()
+    return {
+        "configured": durability.has_journal,
+        "found": [
+            _attempt(lambda path=path: msgspec.to_builtins(inspect(path)[0]))  # type: ignore[misc]
+            for path in sorted(folder.glob("*.journal"))
+        ],
+        "put_aside": [path.name for path in sorted(folder.glob("*.aside-*"))],
+    }
 
 
 # -- configuration -------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ import redis
 from nautilus_enhanced.cli import support_bundle
 from nautilus_enhanced.cli import support_facts
 from nautilus_enhanced.cli.support_facts import told
+from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 
 
 FILES = {
@@ -25,6 +28,7 @@ FILES = {
     "configuration.json",
     "features.json",
     "server.json",
+    "journals.json",
     "README.txt",
 }
 PASSWORD = "p/ss@w?rd-7"
@@ -99,6 +103,23 @@ def test_no_secret_of_configuration_file_or_environment_is_in_it(tmp_path, make_
     assert found["configuration.json"]["is_enhanced"] is True
     assert settings["connection"]["url"] == f"redis://***@127.0.0.1:{server.port}/0"
     assert settings["stream_per_topic"] is True
+
+
+def test_it_tells_what_waits_in_journals_and_no_message(tmp_path, free_port):
+    folder = tmp_path / "journals"
+    durability = {"high": "always", "directory": str(folder)}
+    client = BufferedMessageBusClient(
+        f"redis://127.0.0.1:{free_port()}",
+        naming=StreamNaming(trader_id="T-1"),
+        durability=DurabilitySettings(**durability),
+    )
+    client.start(0.1)
+    client.offer("events.order.A", PASSWORD.encode())
+    client.stop(0.1)
+    assert_clean(make(tmp_path, {"durability": durability}))
+    found = contents(tmp_path)["journals.json"]
+    assert found["configured"] is True
+    assert [lane["messages"] for lane in found["found"][0]["lanes"]] == [0, 1, 0, 0]
 
 
 @pytest.mark.parametrize("place", ["password_env", "password_file"])

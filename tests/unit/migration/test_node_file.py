@@ -178,7 +178,9 @@ def test_an_edit_of_stock_settings_is_kept_and_losses_are_said():
     text = migrate_text(FILE, preset="production").text.replace("NODE-007", "NODE-008")
     change = revert_text(text, (FILE,))
     assert change.text == FILE.replace("NODE-007", "NODE-008")
-    assert change.notes == ("Settings of the enhanced bus only, taken out: `fallback`, `streams`, `durability`.",)
+    assert change.notes == (
+        "Settings of the enhanced bus only, taken out: `fallback`, `streams`, `durability`.",
+    )
 
 
 @pytest.mark.parametrize(
