@@ -27,8 +27,9 @@ from typing import Any
 from typing import Literal
 
 
-# What `publish` with an acknowledgement ended with; empty where none was asked for.
-Outcome = Literal["", "given", "not confirmed", "not accepted", "indeterminate"]
+# What `publish` with an acknowledgement ended with; empty where none was asked for. What was
+# unavailable was not sent at all.
+Outcome = Literal["", "given", "not confirmed", "not accepted", "indeterminate", "unavailable"]
 LEVELS = ("buffered", "accepted", "replicated", "fsynced")
 PAGE = 5_000
 EXAMPLES = 5
@@ -450,8 +451,9 @@ class _Comparison:
             gone = [m for m in absent if m.publisher == publisher and m.lane == name]
             if lane.published != len(taken):
                 self._miscount(where, f"{lane.published} published, {len(taken)} were")
-            if lane.refused != len(of_lane) - len(taken):
-                self._miscount(where, f"{lane.refused} refused, {len(of_lane) - len(taken)} were")
+            refused = sum(not m.taken and m.outcome != "unavailable" for m in of_lane)
+            if lane.refused != refused:
+                self._miscount(where, f"{lane.refused} refused, {refused} were")
             if lane.acknowledged > there + excused:
                 text = f"{where}: {lane.acknowledged} counted, {there} there"
                 self._note("acknowledged but absent", text, [], lane.acknowledged - there - excused)

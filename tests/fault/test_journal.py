@@ -172,7 +172,7 @@ def test_killed_between_sending_and_the_answer_nothing_is_doubled(server, store,
         for line in producer._process.stdout:
             if line.startswith("put 50 "):
                 break
-        proxy.swallow_answers()
+        proxy.swallow("to_client")
         for line in producer._process.stdout:
             if line.startswith("put 200 "):
                 break
