@@ -30,7 +30,6 @@ from typing import Literal
 # What `publish` with an acknowledgement ended with; empty where none was asked for. What was
 # unavailable was not sent at all.
 Outcome = Literal["", "given", "not confirmed", "not accepted", "indeterminate", "unavailable"]
-LEVELS = ("buffered", "accepted", "replicated", "fsynced")
 PAGE = 5_000
 EXAMPLES = 5
 
@@ -142,15 +141,15 @@ class MayLose:
         Where the run is: from the first on, or up to the last.
     spared : int
         So many behind a run at the back may be there: they were in flight, and sent again.
-    level : str
-        The highest acknowledgement that does not protect from it.
+    protects : tuple[str, ...]
+        The acknowledgements that protect from it.
     """
 
     why: str
     of: Mapping[str, Sequence[Identity]]
     part: Literal["front", "back"]
     spared: int = 0
-    level: str = "accepted"
+    protects: tuple[str, ...] = ()
 
     def admits(self, key: str, absent: Sequence[Identity]) -> bool:
         """Return whether `absent`, which are of this stream and in its order, may be."""
@@ -244,7 +243,7 @@ def identities(snapshot: Snapshot) -> dict[str, list[Identity]]:
 def check(
     published: Iterable[Published],
     held: Snapshot,
-    accounts: Mapping[str, Account],
+    accounts: Mapping[str, Account | None],
     *,
     key_of: Callable[[str], str],
     looks: Sequence[Snapshot] = (),
@@ -260,8 +259,8 @@ def check(
         All calls of all publishers.
     held : Snapshot
         What the server holds at the end.
-    accounts : Mapping[str, Account]
-        What each publisher says of itself, by its name.
+    accounts : Mapping[str, Account or None]
+        What each publisher says of itself, by its name; None of one that was killed.
     key_of : Callable[[str], str]
         The stream that a topic belongs in.
     looks : Sequence[Snapshot]
@@ -281,7 +280,7 @@ def check(
 class _Comparison:
     published: list[Published]
     held: Snapshot
-    accounts: Mapping[str, Account]
+    accounts: Mapping[str, Account | None]
     key_of: Callable[[str], str]
     looks: list[Snapshot]
     kept: list[bytes]
@@ -305,7 +304,10 @@ class _Comparison:
             published=sum(message.taken for message in self.published),
             present=len(self.present & self.known.keys()),
             indeterminate=sum(
-                lane.indeterminate for one in self.accounts.values() for lane in one.lanes.values()
+                lane.indeterminate
+                for account in self.accounts.values()
+                if account is not None
+                for lane in account.lanes.values()
             ),
             findings=tuple(self.findings),
             allowed=tuple(self.allowed),
@@ -406,7 +408,11 @@ class _Comparison:
         ]
         self._note("acknowledged but absent", "told to who waited", promised)
         for publisher, account in self.accounts.items():
-            self._look_at_account(publisher, account, absent)
+            if account is not None:
+                self._look_at_account(publisher, account, absent)
+                continue
+            left = self._unexcused(message for message in absent if message.publisher == publisher)
+            self._note("lost", f"{publisher}, which was killed", left)
         unknown = {message.publisher for message in self.published} - self.accounts.keys()
         self._note("no account", "publishers", sorted(unknown))
 
@@ -419,15 +425,18 @@ class _Comparison:
             for key, had in rule.of.items():
                 missing = {message.identity: message for message in absent}
                 lost = [one for one in had if one in missing]
-                protected = [
-                    one
-                    for one in lost
-                    if LEVELS.index(missing[one].level) > LEVELS.index(rule.level)
-                ]
+                protected = any(missing[one].level in rule.protects for one in lost)
                 if lost and not protected and rule.admits(key, lost):
                     excused.update(lost)
                     self.allowed.append(Finding("lost", len(lost), f"{rule.why}, {key}"))
         return excused
+
+    def _unexcused(self, absent: Iterable[Published]) -> list[Identity]:
+        return [
+            message.identity
+            for message in absent
+            if message.identity not in self._excused and message.identity not in self.in_journal
+        ]
 
     def _look_at_account(
         self, publisher: str, account: Account, absent: Sequence[Published]
@@ -461,11 +470,7 @@ class _Comparison:
                 self._miscount(where, f"{there} there, {lane.acknowledged} acknowledged")
             if lane.gone > len(gone) - excused:
                 self._miscount(where, f"{lane.gone} never sent, {len(gone)} are absent")
-            left = [
-                message.identity
-                for message in gone
-                if message.identity not in self._excused and message.identity not in self.in_journal
-            ]
+            left = self._unexcused(gone)
             # Which of them those are that the counters tell of is not known.
             told = lane.gone + lane.indeterminate + flying
             if len(left) > told:

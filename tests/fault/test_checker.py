@@ -502,34 +502,26 @@ def test_what_the_old_server_never_had_is_lost_whatever_the_rule():
     assert report.allowed_count("lost") == 2
 
 
-@pytest.mark.parametrize(
-    ("ack", "level", "clean"),
-    [
-        ("buffered", "accepted", True),
-        ("accepted", "accepted", True),
-        ("replicated", "accepted", False),
-        ("fsynced", "accepted", False),
-        ("replicated", "fsynced", True),
-        ("accepted", "buffered", False),
-    ],
-)
-def test_a_rule_covers_only_the_levels_that_do_not_protect(ack, level, clean):
+@pytest.mark.parametrize("ack", ["buffered", "accepted", "replicated", "fsynced"])
+@pytest.mark.parametrize("protects", [(), ("replicated",), ("accepted", "fsynced")])
+def test_a_rule_does_not_cover_the_levels_that_protect(ack, protects):
     bus = published_bus(ack=ack)
-    rule = MayLose(why="failover", of=identities(bus.streams), part="back", level=level)
+    rule = MayLose(why="failover", of=identities(bus.streams), part="back", protects=protects)
     cut(bus, key_of(TOPICS[0]), 5, None)
     report = bus.report([rule])
-    assert report.is_clean == clean
-    if not clean:
+    assert report.is_clean == (ack not in protects)
+    if not report.is_clean:
         assert "acknowledged but absent" in report.kinds
 
 
 def test_what_was_not_confirmed_is_no_more_than_accepted():
     bus = published_bus(ack="replicated")
     bus.outcomes = dict.fromkeys(bus.outcomes, "not confirmed")
-    rule = MayLose(why="failover", of=identities(bus.streams), part="back")
+    had = identities(bus.streams)
     cut(bus, key_of(TOPICS[0]), 5, None)
-    assert bus.report([rule]).is_clean
-    assert not bus.report().is_clean
+    for protects, clean in ((("replicated",), True), (("accepted",), False)):
+        rule = MayLose(why="failover", of=had, part="back", protects=protects)
+        assert bus.report([rule]).is_clean == clean
 
 
 def test_what_was_trimmed_after_it_was_seen_is_not_doubled():
@@ -566,6 +558,17 @@ def test_a_publisher_that_gives_no_account_is_found():
     assert check([message], held, {}, key_of=key_of).kinds == {"no account"}
     account = {"other": Account(lanes={})}
     assert "no account" in check([message], held, account, key_of=key_of).kinds
+
+
+def test_of_one_that_was_killed_all_that_no_rule_covers_is_lost():
+    messages = [Published(topic=TOPICS[0], payload=b"%d " % at, lane="HIGH") for at in range(3)]
+    held = {key_of(TOPICS[0]): [Stored((1, 0), TOPICS[0].encode(), b"0 ")]}
+    report = check(messages, held, {"": None}, key_of=key_of)
+    assert [(finding.kind, finding.count) for finding in report.findings] == [("lost", 2)]
+    rule = MayLose(why="killed", of={key_of(TOPICS[0]): [b"0", b"1", b"2"]}, part="back")
+    assert check(messages, held, {"": None}, key_of=key_of, allowed=[rule]).is_clean
+    kept = [b"1 ", b"2 "]
+    assert check(messages, held, {"": None}, key_of=key_of, kept=kept).is_clean
 
 
 def test_two_messages_that_cannot_be_told_apart_are_refused():

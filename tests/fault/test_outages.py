@@ -6,28 +6,42 @@ and holds what the server has at the end against both, by the checker. `finish` 
 no call has waited.
 """
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import redis
+from checker import Account
 from checker import MayDisorder
 from checker import MayLose
+from checker import Published
+from checker import check
 from checker import identities
 from checker import read_streams
 from load import CONNECTION
-from load import NAMING
+from load import FILLER
+from load import LANES
 from load import Run
 from load import finish
+from load import key_of
 from load import make_client
 from proxy import CuttingProxy
 
+from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import HealthState
+from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 
 
+FOLDER = Path(__file__).parent
 BATCH = StreamSettings().batch_messages
 HIGH, NORMAL = MessagePriority.HIGH, MessagePriority.NORMAL
 HOUR_NS = 3_600 * 1_000_000_000
@@ -96,6 +110,7 @@ def test_a_server_that_syncs_each_second_may_lose_the_tail(make_store, server_ki
                     of=identities(run.look(whole.port)),
                     part="back",
                     spared=BATCH,
+                    protects=("fsynced",),
                 )
             )
             whole.terminate()
@@ -115,7 +130,7 @@ def test_a_server_that_comes_back_empty_gets_all_that_is_later(make_store):
         server.terminate()
         time.sleep(0.2)
         # It was told to keep nothing.
-        gone = MayLose(why="kept nothing", of=run.sent(), part="front", level="fsynced")
+        gone = MayLose(why="kept nothing", of=run.sent(), part="front")
         server = restart(make_store, server)
         run.resumes()
         run.wait_for_more(500)
@@ -247,7 +262,7 @@ def test_a_database_that_somebody_empties_gets_all_that_is_later(make_store, loo
     with Run(make_client(server.port)) as run:
         run.wait_for_more(500)
         look(server).flushdb()
-        gone = MayLose(why="emptied by somebody", of=run.sent(), part="front", level="fsynced")
+        gone = MayLose(why="emptied by somebody", of=run.sent(), part="front")
         run.wait_for_more(500)
         report = run.finish(server.port, [gone])
     assert 500 <= report.allowed_count("lost") < report.published
@@ -284,7 +299,9 @@ def test_a_failover_to_a_replica_that_lags_loses_a_tail_of_what_was_accepted(
             bus.go_on()
             run.resumes()
             run.wait_for_more()
-            rule = MayLose(why="not replicated", of=had, part="back", spared=BATCH)
+            rule = MayLose(
+                why="not replicated", of=had, part="back", spared=BATCH, protects=("replicated",)
+            )
             report = run.finish(replica.port, [rule])
     assert report.allowed_count("lost") >= backlog // 2
     assert report.indeterminate == 0
@@ -369,12 +386,94 @@ def test_a_wall_clock_that_jumps_an_hour_changes_nothing(make_store):
     assert report.indeterminate == 0
 
 
-# -- the server's answer to XRANGE is what the checker goes by -----------------------------------
+# -- this process --------------------------------------------------------------------------------
 
 
-def test_the_naming_is_the_one_that_the_checker_knows(make_store, look):
+@pytest.mark.parametrize("seconds", [0.6, *long_form(20.0)])
+def test_an_outage_that_is_longer_than_the_lanes_hold_is_counted(make_store, frozen, seconds):
     server = make_store()
-    with Run(make_client(server.port)) as run:
-        run.wait_for_more(100)
-        run.finish(server.port)
-    assert all(key.startswith(NAMING.key("")) for key in read_streams(look(server)))
+    buffers = BufferSettings(
+        high=UrgentLaneSettings(max_messages=300), normal=LaneSettings(max_messages=400)
+    )
+    with Run(make_client(server.port, buffers=buffers)) as run:
+        run.wait_for_more(500)
+        with frozen(server):
+            time.sleep(seconds)
+            figures = run.client.statistics()
+            assert figures.lanes[NORMAL].dropped > 0
+            assert figures.lanes[HIGH].refused > 0
+            assert run.client.health().state is HealthState.UNHEALTHY
+        run.resumes()
+        run.wait_for_more()
+        report = run.finish(server.port)
+    # Order flow is a history without its end, never one with a hole in front of it.
+    high, normal = (run.client.statistics().lanes[lane] for lane in (HIGH, NORMAL))
+    assert (high.dropped, normal.refused) == (0, 0)
+    assert report.present == report.published - normal.dropped
+
+
+def read_log(path):
+    """Return what a producer that was killed had published, and what it may have lost."""
+    calls, given, order = {}, set(), {}
+    # The last line may be cut.
+    for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
+        event, topic, identity = line.split(b" ")
+        if event == b"given":
+            given.add(identity)
+            continue
+        order.setdefault(key_of(topic.decode()), []).append(identity)
+        calls[identity] = (topic.decode(), "accepted" if event == b"begun" else "buffered")
+    published = [
+        Published(
+            topic=topic,
+            payload=b"%b %b" % (identity, FILLER),
+            lane=LANES.get(topic, "HIGH"),
+            publisher="killed",
+            ack=ack,
+            outcome="given" if identity in given else "",
+        )
+        for identity, (topic, ack) in calls.items()
+    ]
+    return published, order
+
+
+def test_a_process_that_is_killed_loses_what_was_in_its_memory(
+    make_store, frozen, look, eventually, tmp_path
+):
+    server = make_store()
+    log = tmp_path / "published"
+    command = [sys.executable, FOLDER / "producer.py", str(server.port), log]
+    # Where the interpreter does not put a script's folder on its path, too.
+    path = os.pathsep.join(filter(None, [str(FOLDER), os.environ.get("PYTHONPATH")]))
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}) as producer:
+        try:
+            eventually(lambda: log.exists() and b"given" in log.read_bytes(), 20.0)
+            with frozen(server):
+                # Meanwhile its lanes fill.
+                size = log.stat().st_size
+                eventually(lambda: log.stat().st_size > size + 50_000)
+                producer.kill()
+                producer.wait(10.0)
+        finally:
+            producer.kill()
+    published, order = read_log(log)
+    with Run(make_client(server.port), name="next") as run:
+        run.wait_for_more()
+        run.stop_publishing()
+    report = check(
+        [*published, *run.load.published(), *run.asker.calls],
+        read_streams(look(server)),
+        {"killed": None, "next": Account.of(run.client.statistics())},
+        key_of=key_of,
+        allowed=[
+            MayLose(
+                why="in memory",
+                of=order,
+                part="back",
+                protects=("accepted", "replicated", "fsynced"),
+            )
+        ],
+    )
+    assert report.is_clean, str(report)
+    assert report.allowed_count("lost") > 0
+    assert run.client.statistics().second_writer == 0
