@@ -14,10 +14,12 @@ FOLDER = Path(__file__).resolve().parents[3] / "benchmarks"
 COMPARISONS = sorted(
     path.stem
     for path in FOLDER.glob("*.py")
-    if path.stem.startswith(("engine_", "order_", "pattern_", "publish_", "serialize_", "trading_"))
+    if path.stem.startswith(
+        ("engine_", "order_", "outage_", "pattern_", "publish_", "serialize_", "trading_")
+    )
 )
 # Even when they measure as little as they can.
-LONG = {"publish_call_cost", "publish_latency_under_flood"}
+LONG = {"outage_recovery", "publish_call_cost", "publish_latency_under_flood"}
 
 FAKE_TOOL = """#!{python}
 import sys
@@ -189,6 +191,31 @@ def test_the_excess_over_the_control_is_of_all_rounds_and_not_below_zero(monkeyp
     low, high = ([interference.Sample([delay], verified=True)] for delay in (40.0, 100.0))
     assert interference.excess(low + high, low, 1.0) == 60.0
     assert interference.excess(low, high, 1.0) == 0.0
+
+
+def test_rows_of_an_outage_are_verified_by_what_arrived(monkeypatch):
+    outage = load_from(FOLDER, "outage_recovery", monkeypatch)
+
+    def side(delay_us, *, is_whole=True):
+        frozen = {"delays_us": [delay_us], "longest_us": 5.0, "growth_mb": -1.0, "verified": True}
+        catch_up = {"rate": 9.0, "seconds": 1.0, "verified": True}
+        recovery = {"waited_s": 1.0, "arrived": 100.0, "verified": is_whole}
+        return {"frozen": frozen, "catch_up": catch_up, "recovery": recovery}
+
+    rounds = {
+        "enhanced": [side(80.0), side(80.0, is_whole=False)],
+        "stock 10": [side(40.0)],
+        "control": [{"frozen": side(50.0)["frozen"]}],
+    }
+    rows = {row.name.partition(" ")[2]: row for row in outage.rows_of(rounds, 1.0, 2.0)}
+    assert (rows["p99 excess"].enhanced, rows["p99 excess"].stock) == (30.0, 0.0)
+    assert rows["growth"].enhanced == 0.0
+    assert {name for name, row in rows.items() if not row.verified} == {"first entry", "arrived"}
+    assert outage.is_rising([1, 3, 4])
+    assert not outage.is_rising([1, 3, 3])
+    assert outage.is_whole([2, 3], 3)
+    for wrong in ([], [2], [2, 4], [2, 3, 3], [2, 3, 4]):
+        assert not outage.is_whole(wrong, 3)
 
 
 def test_a_child_that_fails_says_why(monkeypatch):

@@ -1,0 +1,409 @@
+"""
+What an outage costs: memory and the trading thread meanwhile, and how soon all is well after it.
+
+::
+
+    every 1 ms:  due ──> 20 x publish ──> 30 µs of work ──> done
+                 └────────────── measured: the delay ─────────┘
+                          └─> lanes ──> writer ──> server, which is frozen (SIGSTOP)
+
+    server killed ... a new one answers PING ──────────────> has its first entry
+                                        └── measured ────────────┘
+    server frozen ... goes on ────────────────────────> has all but what comes just now
+                          └── measured: entries a second ───┘
+
+20,000 messages a second keep coming all the time. While the server is frozen: by how much the
+process grows (the ceiling is what the lane may hold, by `memory_usage_mb`'s measure), the longest
+call of `publish`, and what the p99 of the delays has above that of a thread without a publisher.
+Stock gives up for good when its connection ends; its time until the first entry is then how long
+was waited for one, and `arrived` is the share of what was published since the server was killed.
+
+Each side runs in a process of its own. Wanted: 2 s at most until the first entry, 60,000 entries a
+second while catching up, growth below the ceiling, 1 ms for the longest call, 100 µs of excess.
+
+Run: python benchmarks/outage_recovery.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import socket
+import statistics
+import threading
+import time
+from contextlib import closing
+from contextlib import contextmanager
+from contextlib import suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+
+import redis
+from harness import Row
+from harness import make_row
+from harness import parser
+from harness import percentile
+from harness import report
+from harness import run_child
+from harness import sized
+from publishing import NAMING
+from publishing import TOPIC
+from publishing import Publisher
+from publishing import Server
+from publishing import payload
+from trading_thread_interference import calibrate
+from trading_thread_interference import do_nothing
+from trading_thread_interference import work
+
+from nautilus_enhanced.infrastructure.messagebus.metrics import ENTRY_BYTES
+from nautilus_enhanced.sandbox.embedded import EmbeddedServer
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+
+
+SIDES = ("enhanced", "stock 10", "control")
+RATE = 20_000
+TICK_S = 0.001
+PER_TICK = round(RATE * TICK_S)
+WARM_S = 0.3
+# What the lane holds while the server is frozen, and where nothing is to be dropped.
+LANE = 100_000
+ROOMY = 2_000_000
+# Caught up with: no more is missing than comes in 50 ms.
+NEARLY = RATE // 20
+CATCH_UP_LIMIT_S = 20.0
+POLL_S = 0.001
+SAMPLE_S = 0.1
+PAGE_BYTES = resource.getpagesize()
+MB = 1e6
+
+
+class Feed(threading.Thread):
+    """Publish 20,000 numbered messages a second until told to stop."""
+
+    def __init__(self, publish: Callable[[str, bytes], object]) -> None:
+        super().__init__(daemon=True)
+        self._publish = publish
+        self._halt = threading.Event()
+        self.published = 0
+
+    def run(self) -> None:
+        """Publish."""
+        due = time.perf_counter()
+        while not self._halt.wait(max(0.0, due - time.perf_counter())):
+            for number in range(self.published, self.published + PER_TICK):
+                self._publish(TOPIC, payload(number))
+            self.published += PER_TICK
+            due += TICK_S
+
+    def finish(self) -> int:
+        """Stop; return how many were published."""
+        self._halt.set()
+        self.join(10.0)
+        return self.published
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """Keep a process from running."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def server_pid(server: Server) -> int:
+    """Return the server's process."""
+    return int(server.store.info("server")["process_id"])
+
+
+def resident_mb() -> float:
+    """Return the memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / MB
+
+
+def numbers(store: redis.Redis) -> Iterator[int]:
+    """Return the numbers of the entries, in the order of the stream."""
+    begin: bytes | str = "-"
+    while entries := store.xrange(NAMING.key(TOPIC), begin, count=10_000):
+        for _, fields in entries:
+            yield int(json.loads(fields[b"payload"])["number"])
+        begin = b"(" + entries[-1][0]
+
+
+def is_rising(found: list[int]) -> bool:
+    """Return whether the numbers are in order, and none is there twice."""
+    return all(after > before for before, after in pairwise(found))
+
+
+def is_whole(found: list[int], last: int) -> bool:
+    """Return whether the numbers are all of those from the first to `last`, in order."""
+    return bool(found) and found == list(range(found[0], last + 1))
+
+
+# -- while the server is frozen ------------------------------------------------------------------
+
+
+def trade(publish: Callable[[str, bytes], object], seconds: float, steps: int) -> dict[str, Any]:
+    """Publish and work every millisecond; return the delays and the longest call."""
+    clock, sleep = time.perf_counter, time.sleep
+    delays, longest = [], 0.0
+    first = resident_mb()
+    due = clock() + TICK_S
+    for number in range(0, round(seconds * RATE), PER_TICK):
+        if (wait := due - clock()) > 0:
+            sleep(wait)
+        for at in range(number, number + PER_TICK):
+            raw = payload(at)
+            begin = clock()
+            publish(TOPIC, raw)
+            longest = max(longest, clock() - begin)
+        work(steps)
+        delays.append((clock() - due) * 1e6)
+        due += TICK_S
+    return {
+        "delays_us": delays,
+        "longest_us": longest * 1e6,
+        "growth_mb": resident_mb() - first,
+        "published": number + PER_TICK,
+    }
+
+
+def run_frozen(kind: str, seconds: float) -> dict[str, Any]:
+    """Trade while the server is frozen."""
+    steps = calibrate()
+    if kind == "control":
+        return trade(do_nothing, seconds, steps) | {"verified": True}
+    with Server() as server, Publisher(server, kind, LANE) as publisher:
+        # The stream is there, and what is imported and allocated once is.
+        trade(publisher.publish, WARM_S, steps)
+        server.wait_for(round(WARM_S * RATE))
+        server.store.flushall()
+        with frozen(server_pid(server)):
+            told = trade(publisher.publish, seconds, steps)
+        client = publisher._client  # noqa: SLF001 (who has counted)
+        if client is None:
+            publisher.give_up()
+            return told | {"verified": True}
+        client.flush_blocking(CATCH_UP_LIMIT_S)
+        found = list(numbers(server.store))
+        dropped = sum(lane.dropped for lane in client.statistics().lanes)
+        complete = len(found) == told["published"] - dropped
+        return told | {"verified": complete and is_rising(found)}
+
+
+# -- after it ------------------------------------------------------------------------------------
+
+
+def run_catch_up(kind: str, seconds: float) -> dict[str, Any]:
+    """Freeze the server; return how many entries a second it gets until none wait."""
+    with Server() as server, Publisher(server, kind, ROOMY) as publisher:
+        feed = Feed(publisher.publish)
+        feed.start()
+        time.sleep(WARM_S)
+        before = server.length()
+        with frozen(server_pid(server)):
+            time.sleep(seconds)
+        begin = time.perf_counter()
+        while feed.published - (length := server.length()) > NEARLY:
+            if time.perf_counter() - begin > CATCH_UP_LIMIT_S:
+                break
+            time.sleep(POLL_S)
+        elapsed = time.perf_counter() - begin
+        rate = (length - before) / elapsed
+        published = feed.finish()
+        verified = server.wait_for(published, limit_s=CATCH_UP_LIMIT_S)
+        in_order = server.is_in_order(range(published))
+        if kind != "enhanced":
+            publisher.give_up()
+        return {"rate": rate, "seconds": elapsed, "verified": verified and in_order}
+
+
+def answers(port: int) -> bool:
+    """Return whether a server answers."""
+    with suppress(OSError), closing(socket.create_connection(("127.0.0.1", port), 0.2)) as probe:
+        probe.sendall(b"*1\r\n$4\r\nPING\r\n")
+        return probe.recv(16).startswith(b"+PONG")
+    return False
+
+
+def run_recovery(kind: str, seconds: float, limit_s: float) -> dict[str, Any]:
+    """Kill the server, start another one; return how long it then waits for its first entry."""
+    with Server() as server, Publisher(server, kind, ROOMY) as publisher:
+        feed = Feed(publisher.publish)
+        feed.start()
+        time.sleep(WARM_S)
+        os.kill(server_pid(server), signal.SIGKILL)
+        killed_at = feed.published
+        time.sleep(seconds)
+        with EmbeddedServerLater(server.port) as later:
+            while not answers(server.port):
+                time.sleep(POLL_S)
+            begin = time.perf_counter()
+            with redis.Redis(port=server.port, socket_timeout=10.0) as store:
+                while not store.exists(NAMING.key(TOPIC)):
+                    if time.perf_counter() - begin > limit_s:
+                        break
+                    time.sleep(POLL_S)
+                waited = time.perf_counter() - begin
+                time.sleep(WARM_S)
+                published = feed.finish()
+                later.wait()
+                client = publisher._client  # noqa: SLF001
+                if client is not None:
+                    client.flush_blocking(CATCH_UP_LIMIT_S)
+                else:
+                    time.sleep(WARM_S)
+                found = list(numbers(store))
+                publisher.give_up()
+        came = sum(number >= killed_at for number in found)
+        return {
+            "waited_s": waited,
+            "arrived": 100.0 * came / (published - killed_at),
+            "verified": is_whole(found, published - 1),
+        }
+
+
+class EmbeddedServerLater:
+    """A server that starts in the background, so that its first answer can be seen."""
+
+    def __init__(self, port: int) -> None:
+        self._server = EmbeddedServer(port)
+        self._thread = threading.Thread(target=self._server.start, daemon=True)
+
+    def __enter__(self) -> EmbeddedServerLater:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+        self._server.stop()
+
+    def wait(self) -> None:
+        """Wait until it has started."""
+        self._thread.join(20.0)
+
+
+def run_side(kind: str, frozen_s: float, outage_s: float, limit_s: float) -> dict[str, Any]:
+    """Run everything of one side; its memory first, while the process is young."""
+    told = {"frozen": run_frozen(kind, frozen_s)}
+    if kind != "control":
+        told["catch_up"] = run_catch_up(kind, outage_s)
+        told["recovery"] = run_recovery(kind, outage_s, limit_s)
+    return told
+
+
+# -- rows ----------------------------------------------------------------------------------------
+
+
+def rows_of(rounds: dict[str, list[dict[str, Any]]], frozen_s: float, outage_s: float) -> list[Row]:
+    """Return the rows."""
+
+    def told(kind: str, part: str, name: str) -> list[Any]:
+        return [one[part][name] for one in rounds[kind]]
+
+    def p99(kind: str) -> list[float]:
+        return [percentile(one["frozen"]["delays_us"], 0.99) for one in rounds[kind]]
+
+    ours, stock, control = SIDES
+    quiet = statistics.median(p99(control))
+    frozen_for, killed_for = f"{RATE:,}/s, frozen {frozen_s:g} s", f"{RATE:,}/s, {outage_s:g} s"
+    is_well = {part: all(told(ours, part, "verified")) for part in rounds[ours][0]}
+    return [
+        make_row(
+            "outage_recovery first entry",
+            killed_for,
+            "s",
+            "lower",
+            told(ours, "recovery", "waited_s"),
+            told(stock, "recovery", "waited_s"),
+            verified=is_well["recovery"],
+        ),
+        make_row(
+            "outage_recovery arrived",
+            killed_for,
+            "%",
+            "higher",
+            told(ours, "recovery", "arrived"),
+            told(stock, "recovery", "arrived"),
+            verified=is_well["recovery"],
+        ),
+        make_row(
+            "outage_recovery catch-up",
+            killed_for,
+            "msg/s",
+            "higher",
+            told(ours, "catch_up", "rate"),
+            told(stock, "catch_up", "rate"),
+            verified=is_well["catch_up"],
+        ),
+        make_row(
+            "outage_recovery growth",
+            frozen_for,
+            "MB",
+            "lower",
+            *([max(0.0, mb) for mb in told(kind, "frozen", "growth_mb")] for kind in (ours, stock)),
+            LANE * (len(payload(0)) + ENTRY_BYTES) / MB,
+            verified=is_well["frozen"],
+        ),
+        make_row(
+            "outage_recovery longest call",
+            frozen_for,
+            "µs",
+            "lower",
+            told(ours, "frozen", "longest_us"),
+            told(stock, "frozen", "longest_us"),
+            statistics.median(told(control, "frozen", "longest_us")),
+            verified=is_well["frozen"],
+        ),
+        make_row(
+            "outage_recovery p99",
+            frozen_for,
+            "µs",
+            "lower",
+            p99(ours),
+            p99(stock),
+            quiet,
+            verified=is_well["frozen"],
+        ),
+        make_row(
+            "outage_recovery p99 excess",
+            frozen_for,
+            "µs",
+            "lower",
+            *([max(0.0, one - quiet) for one in p99(kind)] for kind in (ours, stock)),
+            verified=is_well["frozen"],
+        ),
+    ]
+
+
+def main() -> None:
+    """Run all sides in turns, each in a process of its own, and print the figures."""
+    made = parser(__doc__)
+    made.add_argument("--side", nargs=4, metavar=("KIND", "FROZEN_S", "OUTAGE_S", "LIMIT_S"))
+    options = made.parse_args()
+    if options.side:
+        kind, *durations = options.side
+        print(json.dumps(run_side(kind, *map(float, durations))))
+        return
+    frozen_s = sized(options, 60.0, 3.0, 0.5)
+    outage_s, limit_s = sized(options, (5.0, 10.0), (2.0, 5.0), (0.3, 1.0))
+    rounds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SIDES}
+    # No round to warm up: every process is new.
+    for _ in range(sized(options, 3, 3, 1)):
+        for kind in SIDES:
+            arguments = (kind, frozen_s, outage_s, limit_s)
+            rounds[kind].append(run_child(__file__, "--side", *arguments, timeout_s=300.0))
+    report(rows_of(rounds, frozen_s, outage_s), options)
+
+
+if __name__ == "__main__":
+    main()
