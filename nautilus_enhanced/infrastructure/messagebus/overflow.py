@@ -16,6 +16,7 @@ publishing does not raise: a policy that raises is replaced by ``refuse``.
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import TYPE_CHECKING
 from typing import Final
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.contracts import BoundedLane
     from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
+
+
+# About as often as the collector looks at new objects by itself, where their number grows.
+_COLLECT_EVERY: Final = 1_000
 
 
 class RefuseNewest:
@@ -43,11 +48,22 @@ class DropOldest:
 
     name = "drop_oldest"
 
+    def __init__(self) -> None:
+        self._until_collection = _COLLECT_EVERY
+
     def make_room(self, lane: BoundedLane, size: int) -> bool:
         """Drop from the front until `size` bytes fit; False if they never will."""
         while not lane.has_room(size):
             if not lane.drop_oldest():
                 return False
+        # The collector stops tracking an entry at its first look, but it only looks when there
+        # are more objects than before, and in a full lane there never are. In the end it would
+        # look at the whole lane at once, which stops all threads for tens of milliseconds.
+        self._until_collection -= 1
+        if self._until_collection <= 0:
+            self._until_collection = _COLLECT_EVERY
+            if gc.isenabled():
+                gc.collect(0)
         return True
 
 

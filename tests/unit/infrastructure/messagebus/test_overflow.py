@@ -1,5 +1,7 @@
 """Overflow policies: those of the package, and those that a user brings along."""
 
+import gc
+
 import pytest
 
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
@@ -7,6 +9,7 @@ from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
 
 
 SMALL = LaneSettings(max_messages=3)
@@ -97,3 +100,31 @@ def test_a_policy_that_raises_is_not_asked_again_and_the_lane_refuses(fill, capl
     assert policy.calls == 1
     assert "'failing' failed" in caplog.text
     assert normal(client).refused == 3
+
+
+def test_a_lane_that_stays_full_leaves_nothing_for_one_long_collection():
+    # Each new message takes the place of an old one, so that the collector, which counts what is
+    # there more, would not run. A pass over the whole lane would then stop all threads at once.
+    lane = Lane(MessagePriority.NORMAL, LaneSettings(max_messages=20_000))
+    for number in range(60_000):
+        lane.put("data.quotes", b"%d" % number)
+    assert len(lane) == 20_000
+    assert sum(map(gc.is_tracked, lane._entries)) < 5_000
+
+
+def test_whoever_has_switched_the_collector_off_gets_no_collection():
+    lane = Lane(MessagePriority.NORMAL, LaneSettings(max_messages=10))
+    collections = []
+
+    def note(phase, _):
+        collections.append(phase)
+
+    gc.disable()
+    gc.callbacks.append(note)
+    try:
+        for number in range(10_000):
+            lane.put("data.quotes", b"%d" % number)
+    finally:
+        gc.callbacks.remove(note)
+        gc.enable()
+    assert not collections
