@@ -15,7 +15,7 @@ What an outage costs: memory and the trading thread meanwhile, and how soon all 
 20,000 messages a second keep coming all the time. While the server is frozen: by how much the
 process grows (the ceiling is what the lane may hold, by `memory_usage_mb`'s measure, which does
 not know how the allocator rounds), the longest call of `publish`, and what the p99 of the delays
-has above that of a thread without a publisher. `undisturbed` is about how long those ticks took in
+has above that of a thread without a publisher. `undisturbed` is about those ticks in
 which the system took the processor from no thread of the process: what other work on the machine
 costs is not in it.
 
@@ -161,7 +161,7 @@ def is_whole(found: list[int], last: int) -> bool:
 def trade(publish: Callable[[str, bytes], object], seconds: float, steps: int) -> dict[str, Any]:
     """Publish and work every millisecond; return delays, durations and the longest call."""
     clock, sleep = time.perf_counter, time.sleep
-    delays, undisturbed, longest = [], [], 0.0
+    delays, undisturbed, longest, longest_calm = [], [], 0.0, 0.0
     # What the imports have left would set off a collection of 100 ms at the first that allocates.
     gc.collect()
     first = resident_mb()
@@ -169,22 +169,25 @@ def trade(publish: Callable[[str, bytes], object], seconds: float, steps: int) -
     for number in range(0, round(seconds * RATE), PER_TICK):
         if (wait := due - clock()) > 0:
             sleep(wait)
-        taken, start = preemptions(), clock()
+        taken, start, longest_now = preemptions(), clock(), 0.0
         for at in range(number, number + PER_TICK):
             raw = payload(at)
             begin = clock()
             publish(TOPIC, raw)
-            longest = max(longest, clock() - begin)
+            longest_now = max(longest_now, clock() - begin)
         work(steps)
         done = clock()
         delays.append((done - due) * 1e6)
+        longest = max(longest, longest_now)
         if preemptions() == taken:
+            longest_calm = max(longest_calm, longest_now)
             undisturbed.append((done - start) * 1e6)
         due += TICK_S
     return {
         "delays_us": delays,
         "undisturbed_us": undisturbed,
         "longest_us": longest * 1e6,
+        "longest_calm_us": longest_calm * 1e6,
         "growth_mb": resident_mb() - first,
         "published": number + PER_TICK,
     }
@@ -389,15 +392,18 @@ def rows_of(rounds: dict[str, list[dict[str, Any]]], frozen_s: float, outage_s: 
             LANE * (len(payload(0)) + ENTRY_BYTES) / MB,
             verified=is_well["frozen"],
         ),
-        make_row(
-            "outage_recovery longest call",
-            frozen_for,
-            "µs",
-            "lower",
-            told(ours, "frozen", "longest_us"),
-            told(stock, "frozen", "longest_us"),
-            statistics.median(told(control, "frozen", "longest_us")),
-            verified=is_well["frozen"],
+        *(
+            make_row(
+                f"outage_recovery longest call{what}",
+                frozen_for,
+                "µs",
+                "lower",
+                told(ours, "frozen", name),
+                told(stock, "frozen", name),
+                statistics.median(told(control, "frozen", name)),
+                verified=is_well["frozen"],
+            )
+            for what, name in (("", "longest_us"), (" undisturbed", "longest_calm_us"))
         ),
         *tail_rows("p99", "delays_us"),
         *tail_rows("p99 undisturbed", "undisturbed_us"),

@@ -197,8 +197,9 @@ def test_rows_of_an_outage_are_verified_by_what_arrived(monkeypatch):
     outage = load_from(FOLDER, "outage_recovery", monkeypatch)
 
     def side(delay_us, *, is_whole=True):
-        delays = {"delays_us": [delay_us], "undisturbed_us": [1.0]}
-        frozen = delays | {"longest_us": 5.0, "growth_mb": -1.0, "verified": True}
+        calls = {"longest_us": 5.0, "longest_calm_us": 2.0}
+        delays = calls | {"delays_us": [delay_us], "undisturbed_us": [1.0]}
+        frozen = delays | {"growth_mb": -1.0, "verified": True}
         catch_up = {"rate": 9.0, "seconds": 1.0, "verified": True}
         recovery = {"waited_s": 1.0, "arrived": 100.0, "verified": is_whole}
         return {"frozen": frozen, "catch_up": catch_up, "recovery": recovery}
