@@ -16,7 +16,7 @@ UNAVAILABLE = "–"
 
 def rows():
     """Return the rows of the matrix by their fault."""
-    text = PAGE.read_text().partition("## The fault matrix")[2]
+    text = PAGE.read_text().partition("\n## The fault matrix")[2].partition("\n## ")[0]
     lines = [line.strip("| \n").split("|") for line in text.splitlines() if line.startswith("| ")]
     heading, _, *cells = [[cell.strip() for cell in line] for line in lines]
     assert [cell.strip("`") for cell in heading][2:-1] == list(COLUMNS[2:-1])
