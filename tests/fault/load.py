@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import resource
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -50,8 +51,11 @@ TICK_S = 0.002
 TICK = (*ORDERS, ORDERS[0], *QUOTES, *QUOTES, QUOTES[0])
 FILLER = b"x" * 150
 
-# A call takes a microsecond. This is for a machine whose processors others use too.
+# A call takes a microsecond. If the system takes the processor from one of our threads meanwhile,
+# which has the interpreter or waits for it, that is not the call's fault; but a call that waited
+# for the server would take longer than this, too.
 LONGEST_CALL_S = 0.05
+LONGEST_DISTURBED_S = 0.25
 # The goal for publishing again after the server answers.
 RESUMED_S = 2.0
 FLUSH_S = 30.0
@@ -62,6 +66,11 @@ ASK_S = 100.0
 def key_of(topic: str) -> str:
     """Return the stream of a topic, as docs and the stock bus have it."""
     return f"trader-FAULT-1:stream:{topic}"
+
+
+def preemptions() -> int:
+    """Return how often the system took the processor from a thread of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def make_client(port: int, login: str = "", **options: Any) -> BufferedMessageBusClient:
@@ -78,8 +87,9 @@ class Load(threading.Thread):
     ----------
     calls : list[tuple[str, bytes, bool]]
         Topic, payload and whether it was taken, of each call.
-    longest_s : float
-        The longest call.
+    longest_s, longest_disturbed_s : float
+        The longest call, and the longest while the system took the processor from a thread of
+        this process.
     """
 
     def __init__(self, client: BufferedMessageBusClient, name: str = "one") -> None:
@@ -88,6 +98,7 @@ class Load(threading.Thread):
         self.publisher = name
         self.calls: list[tuple[str, bytes, bool]] = []
         self.longest_s = 0.0
+        self.longest_disturbed_s = 0.0
         self._halt = threading.Event()
 
     def run(self) -> None:
@@ -102,12 +113,17 @@ class Load(threading.Thread):
                 return
             # After a pause of the machine: go on at the same rate, without a burst.
             due = max(due + TICK_S, clock() - 10 * TICK_S)
+            preempted, longest_s = preemptions(), 0.0
             for at, topic in enumerate(TICK):
                 payload = b"%b/%d.%d %b" % (prefix, tick, at, FILLER)
                 begin = clock()
                 taken = offer(topic, payload)
-                self.longest_s = max(self.longest_s, clock() - begin)
+                longest_s = max(longest_s, clock() - begin)
                 calls.append((topic, payload, taken))
+            if preemptions() == preempted:
+                self.longest_s = max(self.longest_s, longest_s)
+            else:
+                self.longest_disturbed_s = max(self.longest_disturbed_s, longest_s)
 
     def finish(self) -> None:
         """End publishing."""
@@ -315,9 +331,12 @@ def finish(runs: Sequence[Run], port: int, allowed: Sequence[Allowed] = ()) -> R
         allowed=allowed,
     )
     longest_s = max(run.load.longest_s for run in runs)
+    disturbed_s = max(run.load.longest_disturbed_s for run in runs)
     resumed = next((f", again after {r.resumed_s:.2f} s" for r in runs if r.resumed_s), "")
     # Shown by `pytest -rP`, and where a test fails.
-    print(f"{report}\nlongest call {longest_s * 1e3:.2f} ms{resumed}")  # noqa: T201
+    longest = f"{longest_s * 1e3:.2f} ms, disturbed {disturbed_s * 1e3:.2f} ms"
+    print(f"{report}\nlongest call {longest}{resumed}")  # noqa: T201
     assert report.is_clean, str(report)
-    assert longest_s < LONGEST_CALL_S
+    assert longest_s < LONGEST_CALL_S, longest
+    assert disturbed_s < LONGEST_DISTURBED_S, longest
     return report
