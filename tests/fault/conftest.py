@@ -11,13 +11,41 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
+import load
 import pytest
 import redis
+
+from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterator
+
+
+# What these are about is not so with a journal: `test_journal.py` has their twins.
+ABOUT_MEMORY = (
+    "test_a_rolling_restart_loses_nothing_but_the_order",
+    "test_an_outage_that_is_longer_than_the_lanes_hold_is_counted",
+    "test_a_process_that_is_killed_loses_what_was_in_its_memory",
+)
+
+
+@pytest.fixture(params=["memory", pytest.param("journal", marks=pytest.mark.long)])
+def kept_in(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return where messages wait; in the long form once more with a journal."""
+    if request.param == "journal":
+        if request.function.__name__ in ABOUT_MEMORY:
+            pytest.skip("about what is lost without a journal")
+        durability = DurabilitySettings(
+            critical="always",
+            high="always",
+            normal="spill",
+            low="spill",
+            directory=str(tmp_path / "journal"),
+        )
+        monkeypatch.setattr(load, "DURABILITY", durability)
+    return str(request.param)
 
 
 def redis_program() -> str | None:

@@ -22,6 +22,7 @@ from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus import NotConfirmedError
@@ -41,6 +42,9 @@ NAMING = StreamNaming(trader_id="FAULT-1")
 # Pauses between attempts as by default; an answer is given up sooner, to have that too in a
 # test of a second.
 CONNECTION = ConnectionSettings(response_timeout_ms=400)
+
+# What outlives the process: the fixture `kept_in` sets it.
+DURABILITY = DurabilitySettings()
 
 ORDERS = ("events.order.S-1", "events.account.SIM-1")
 QUOTES = ("data.quotes.BTCUSDT.BINANCE", "data.quotes.ETHUSDT.BINANCE")
@@ -75,7 +79,7 @@ def preemptions() -> int:
 
 def make_client(port: int, login: str = "", **options: Any) -> BufferedMessageBusClient:
     """Make a client that is not started."""
-    options = {"naming": NAMING, "connection": CONNECTION} | options
+    options = {"naming": NAMING, "connection": CONNECTION, "durability": DURABILITY} | options
     return BufferedMessageBusClient(f"redis://{login}127.0.0.1:{port}", **options)
 
 

@@ -47,6 +47,9 @@ HIGH, NORMAL = MessagePriority.HIGH, MessagePriority.NORMAL
 HOUR_NS = 3_600 * 1_000_000_000
 
 
+pytestmark = pytest.mark.usefixtures("kept_in")
+
+
 def long_form(*values):
     return [pytest.param(value, marks=pytest.mark.long) for value in values]
 

@@ -9,6 +9,9 @@ from load import make_client
 from proxy import CuttingProxy
 
 
+pytestmark = pytest.mark.usefixtures("kept_in")
+
+
 def long_form(*values):
     return [pytest.param(value, marks=pytest.mark.long) for value in values]
 
