@@ -45,8 +45,8 @@ long: $(TOX)
 	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
 
 bench: $(TOX)
-	@for benchmark in benchmarks/engine_*.py benchmarks/order_*.py benchmarks/outage_*.py \
-	benchmarks/pattern_*.py benchmarks/publish_*.py benchmarks/serialize_*.py \
+	@for benchmark in benchmarks/engine_*.py benchmarks/journal_*.py benchmarks/order_*.py \
+	benchmarks/outage_*.py benchmarks/pattern_*.py benchmarks/publish_*.py benchmarks/serialize_*.py \
 	benchmarks/trading_*.py; do echo "$$benchmark"; \
 	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
 

@@ -15,7 +15,16 @@ COMPARISONS = sorted(
     path.stem
     for path in FOLDER.glob("*.py")
     if path.stem.startswith(
-        ("engine_", "order_", "outage_", "pattern_", "publish_", "serialize_", "trading_")
+        (
+            "engine_",
+            "journal_",
+            "order_",
+            "outage_",
+            "pattern_",
+            "publish_",
+            "serialize_",
+            "trading_",
+        )
     )
 )
 # Even when they measure as little as they can.
