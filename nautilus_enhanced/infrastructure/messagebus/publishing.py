@@ -163,6 +163,10 @@ class SampledTopic:
         finally:
             self._turn.release()
 
+    def supersede(self) -> None:
+        """Forget what is held: a newer message goes out by itself."""
+        self._held.clear()
+
     def expire(self, now_ns: int, put: Publish, *, at_once: bool = False) -> bool:
         """Put the held message if its interval is over, or `at_once`; return whether it did."""
         if not self._turn.acquire(blocking=False):
@@ -283,6 +287,8 @@ class PublishRules:
             if receipt is not None:
                 receipt(False)
             return True
+        if isinstance(decision, SampledTopic) and receipt is not None:
+            decision.supersede()
         if decision is _Decision.PASS or receipt is not None:
             return self._put(topic, payload, priority, receipt)
         self._arrived.add(1)

@@ -357,7 +357,8 @@ class StreamWriter:
             self.last_rejection = error
         self._in_flight = again
         self._settle(accepted, accepted=True)
-        self._settle(never, accepted=False)
+        # What was sent before, and not answered, may be in its stream though it is refused now.
+        self._settle(never, accepted=None if batch.is_resent else False)
         if again:
             outbox.renumber()
             if batch.is_resent and Fate.BEHIND in fates:

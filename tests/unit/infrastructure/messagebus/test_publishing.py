@@ -148,6 +148,17 @@ def test_a_message_that_somebody_waits_for_is_not_sampled():
     assert out.publish(QUOTES, receipt=pytest.fail)
 
 
+def test_what_is_held_does_not_come_behind_a_message_that_somebody_waits_for():
+    out = Outgoing(sampling(10.0))
+    out.publish(QUOTES, b"0")
+    assert not out.publish(QUOTES, b"held")
+    assert out.publish(QUOTES, b"newer", receipt=pytest.fail)
+    out.clock.now_ns += 100 * MS
+    out.rules.release()
+    assert out.payloads() == [b"0", b"newer"]
+    assert out.rules.figures() == (0, 1, 0)
+
+
 def test_many_threads_keep_the_order_and_lose_no_last_message():
     class RealClock:
         monotonic_ns = staticmethod(time.monotonic_ns)

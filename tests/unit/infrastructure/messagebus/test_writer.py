@@ -76,11 +76,15 @@ def test_the_writer_never_sleeps_longer_than_it_said(interval_ms):
     assert bell.slept_ns <= max(1, interval_ms * 1_000_000) + 1
 
 
+FORBIDDEN = "NOPERM No permissions to access a key"
+
+
 class Scripted:
     """A connection that does with a batch what it is told to, one thing after the other."""
 
     identity = (b"", 0)
     bytes_sent = 0
+    hides = False
 
     def __init__(self, *deeds):
         self.deeds = list(deeds)
@@ -97,6 +101,8 @@ class Scripted:
         meanwhile()
         if deed == "refuse":
             return [Fate.LATER] * len(batch), "OOM no memory"
+        if deed == "refuse for good":
+            return [Fate.NEVER] * len(batch), FORBIDDEN
         rows = zip(batch.routes, batch.ids, batch.payloads, strict=True)
         for route, entry_id, payload in rows:
             self.stored.setdefault(route.stream.key, {})[entry_id] = payload
@@ -105,6 +111,8 @@ class Scripted:
         return [Fate.ACCEPTED] * len(batch), ""
 
     def ask(self, queries):
+        if self.hides:
+            return [Exception(FORBIDDEN) for _ in queries]
         found = [self.stored.get(key, {}) for key, _ in queries]
         return [
             [[b"%d-%d" % i, [b"topic", b"", b"payload", p]] for i, p in of.items()] for of in found
@@ -194,3 +202,12 @@ def test_what_was_sent_when_the_writer_fails_is_not_counted_as_unsent(start):
 
     _, lane = start(Fatal(), b"1", b"2")
     assert (lane.acknowledged, lane.abandoned, lane.indeterminate) == (0, 1, 1)
+
+
+def test_what_was_sent_and_then_refused_for_good_is_not_counted_as_refused(start):
+    # It is in its stream, which the login may neither read nor write any more.
+    server = Scripted("take and break", "refuse for good")
+    server.hides = True
+    writer, lane = start(server, b"1")
+    assert (lane.acknowledged, lane.rejected, lane.indeterminate) == (0, 0, 1)
+    assert writer.last_rejection == FORBIDDEN
