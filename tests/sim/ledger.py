@@ -68,6 +68,7 @@ class Ledger(Watcher):
         self.removed_from: set[bytes] = set()
         self.crashes = False
         self._ids: dict[tuple[bytes, EntryId], Message] = {}
+        self._trimmed: defaultdict[bytes, list[Message]] = defaultdict(list)
         self._last: defaultdict[tuple[bytes, MessagePriority], int] = defaultdict(int)
 
     def publish(self, number: int, payload: bytes, lane: MessagePriority) -> Message:
@@ -97,15 +98,19 @@ class Ledger(Watcher):
 
     def trimmed(self, key: bytes, ids: list[EntryId]) -> None:
         self.removed_from.add(key)
+        self._trimmed[key] += [self._ids[key, one] for one in ids if (key, one) in self._ids]
 
     def undone(self, key: bytes, ids: list[EntryId]) -> None:
         for entry_id in ids:
             message = self._ids.pop((key, entry_id), None)
             if message is None:
                 continue
-            message.live -= 1
+            message.live = 0
             if self.crashes and message.is_promised:
                 raise Found(f"{message} was lost, which was on the disk")
+        # Nobody can know any more that these have been there.
+        for message in self._trimmed.pop(key, ()):
+            message.live = 0
         left = [message for (of, _), message in self._ids.items() if of == key and message.live]
         for lane in MessagePriority:
             numbers = [message.number for message in left if message.lane is lane]

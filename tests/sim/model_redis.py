@@ -121,7 +121,7 @@ class Watcher:
         """Note entries that were trimmed or deleted; the stream remembers that it had them."""
 
     def undone(self, key: bytes, ids: list[EntryId]) -> None:
-        """Note entries that went with their stream, which remembers nothing."""
+        """Note entries that went, and that nothing remembers those that went before."""
 
 
 # Number of arguments, the command's name included; negative: at least so many.
@@ -265,8 +265,7 @@ class ModelServer:
             stream = self.data.get(key)
             left = stream.entries if isinstance(stream, Stream) else {}
             lost = [one for one in ids if one not in left]
-            if lost:
-                self.watcher.undone(key, lost)
+            self.watcher.undone(key, lost)
 
     def set_role(self, role: bytes) -> None:
         self.role = role
@@ -492,7 +491,7 @@ class ModelServer:
 
     def _drop_key(self, key: bytes) -> bool:
         value = self.data.pop(key, None)
-        if isinstance(value, Stream) and value.entries and not self._replays:
+        if isinstance(value, Stream) and not self._replays:
             self.watcher.undone(key, list(value.entries))
         return value is not None
 

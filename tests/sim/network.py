@@ -204,7 +204,7 @@ class RedisConnection:
         if world.drops_packets:
             world.time.wait(world.connect_timeout_ns)
             raise redis.TimeoutError("Timeout connecting to server")
-        if world.refuses_connections:
+        if world.refuses_connections or world.is_down:
             raise redis.ConnectionError("Error 111 connecting: Connection refused.")
         self._sock = Link(world)
         try:

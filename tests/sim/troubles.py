@@ -67,8 +67,6 @@ def the_server_crashes_at_a_request(world: World) -> None:
 
 
 def connections_are_refused(world: World) -> None:
-    if world.refuses_connections:
-        return
     world.refuses_connections = True
 
     def end() -> None:
@@ -222,7 +220,7 @@ def somebody_deletes_entries(world: World) -> None:
 
 def a_stream_is_replaced_by_text(world: World) -> None:
     key = world.rng.choice(world.keys)
-    world.may_reject = True
+    world.may_reject = world.may_not_know = True
     world.server.run(b"SET", key, b"text")
 
     def end() -> None:

@@ -86,7 +86,7 @@ class World:
         # Of the network.
         self._latency_ns = rng.choice([50_000, 200_000, 1 * MS, 4 * MS])
         self.splits_answers = rng.random() < 0.2
-        self.drops_packets = self.refuses_connections = False
+        self.drops_packets = self.refuses_connections = self.is_down = False
         self.response_timeout_ns = rng.choice([300, 1_000, 5_000]) * MS
         self.connect_timeout_ns = rng.choice([100, 1_000]) * MS
         self._troubles: deque[Callable[[Link, bytes], None]] = deque()
@@ -139,6 +139,10 @@ class World:
         self.topics = dict(rng.sample(sorted(TOPICS.items()), rng.randint(1, 4)))
         self.naming = StreamNaming(trader_id="T", stream_per_topic=rng.random() < 0.8)
         self.keys = sorted({self.naming.key(topic).encode() for topic in self.topics})
+        samples = rng.random() < 0.1
+        if samples and not self.naming.stream_per_topic:
+            # What is held comes behind newer messages of other topics.
+            self.ledger.disordered.update(self.keys)
         with mock.patch.object(client_module, "Connector", connector(self)):
             self.client = BufferedMessageBusClient(
                 "redis://simulated",
@@ -146,7 +150,7 @@ class World:
                 buffers=BufferSettings(
                     critical=urgent, high=urgent, normal=others[0], low=others[1]
                 ),
-                publishing=PublishingSettings(rules=(rules,)) if rng.random() < 0.1 else None,
+                publishing=PublishingSettings(rules=(rules,)) if samples else None,
                 streams=StreamSettings(
                     batch_messages=rng.choice([1, 3, 16, 64, 256]),
                     batch_bytes=rng.choice([1_024, 262_144]),
@@ -375,10 +379,10 @@ class World:
 
     def crash(self) -> None:
         """End the server, and start it again after a while."""
-        if self.refuses_connections:
+        if self.is_down:
             return
         rng, server = self.rng, self.server
-        self.refuses_connections = True
+        self.is_down = True
         keep = None
         if server.has_aof and self.loss != "nothing":
             keep = rng.randint(server.synced, len(server.log))
@@ -397,7 +401,7 @@ class World:
 
     def _is_up_again(self, loads_ns: int) -> None:
         self.say("the server is up again")
-        self.refuses_connections = False
+        self.is_down = False
         self.server.is_loading = loads_ns > 0
         self.time.after(loads_ns, self._has_loaded)
 
@@ -438,10 +442,16 @@ class World:
         self.say("all is well")
         self._is_healed = True
         self._settled_before = self._settled
-        allowed_ns = RESUMES_NS if self.may_kill else RESUMES_NS + S
+        allowed_ns = RESUMES_NS
+        if not self.may_kill:
+            # It waits for the old connection to end by itself.
+            allowed_ns += S
+        if len(self.levels) > 1:
+            # A batch may wait for the disk.
+            allowed_ns += 2 * S
         if self._pending:
             self.time.after(allowed_ns, self._check_resumed, allowed_ns)
-        self.time.after(allowed_ns, self._finish, 10)
+        self.time.after(allowed_ns, self._finish, 120)
 
     @property
     def _settled(self) -> int:
