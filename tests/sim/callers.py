@@ -62,7 +62,6 @@ class Caller:
         asyncio._set_running_loop(self)
         try:
             self._waits_for = self._coroutine.send(None)
-            return
         except StopIteration:
             self._ledger.tell(self._message, True)
             self._message.is_promised = self._level == "fsynced"
@@ -76,6 +75,8 @@ class Caller:
             self._ledger.tell(self._message, False)
         except IndeterminateError:
             self._ledger.tell(self._message, None)
+        else:
+            return
         finally:
             asyncio._set_running_loop(None)
         self.is_done = True

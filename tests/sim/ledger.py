@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections import defaultdict
 from typing import TYPE_CHECKING
-from typing import Any
 
 from model_redis import Session
 from model_redis import Watcher
@@ -37,7 +36,7 @@ class Message:
         self.live = 0
         self.was_added = False
         # What the publisher was told: a boolean, None for nobody knows, or nothing yet.
-        self.fate: bool | None | str = "untold"
+        self.fate: bool | str | None = "untold"
         self.is_promised = False
 
     def __repr__(self) -> str:
@@ -178,5 +177,3 @@ class Ledger(Watcher):
             raise Found(f"{message} was acknowledged and never in its stream")
         if message.fate is False and message.live:
             raise Found(f"{message} was given up and is in its stream")
-
-

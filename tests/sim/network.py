@@ -12,7 +12,6 @@ from typing import Any
 import hiredis
 import redis
 from virtual_time import MS
-from virtual_time import S
 
 from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.wire import command
@@ -260,5 +259,3 @@ def connector(world: World) -> Any:
             return SimulatedConnection("redis://simulated", RedisConnection(world))
 
     return SimulatedConnector
-
-
