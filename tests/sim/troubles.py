@@ -80,6 +80,9 @@ def packets_are_dropped(world: World) -> None:
 
     def end() -> None:
         world.drops_packets = False
+        # An attempt that began before has to time out.
+        world.conditions += 1
+        world.time.after(world.connect_timeout_ns, world.condition_over)
 
     _for_a_while(world, end)
 

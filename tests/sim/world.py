@@ -454,6 +454,9 @@ class World:
         if not self.may_kill:
             # It waits for the old connection to end by itself.
             allowed_ns += S
+        if self.ledger.disordered:
+            # What was refused because of another writer is sent again after one more pause.
+            allowed_ns += S
         if len(self.levels) > 1:
             # A batch may wait for the disk.
             allowed_ns += 2 * S
