@@ -153,7 +153,7 @@ class World:
                 ),
                 publishing=PublishingSettings(rules=(rules,)) if samples else None,
                 streams=StreamSettings(
-                    batch_messages=rng.choice([1, 3, 16, 64, 256]),
+                    batch_messages=rng.choice([1, 4, 16, 64, 256]),
                     batch_bytes=rng.choice([1_024, 262_144]),
                     ack_timeout_ms=rng.choice([100, 2_000]),
                 ),
@@ -188,8 +188,8 @@ class World:
         """Decide who publishes when, and what goes wrong when."""
         rng = self.rng
         horizon_ns = rng.choice([200, 1_000, 3_000]) * MS
-        for _ in range(rng.randint(1, 8)):
-            size = rng.choice([1, 1, 2, 5, 20, 60 if self._latency_ns < MS else 20])
+        for _ in range(rng.randint(1, 7)):
+            size = rng.choice([1, 1, 2, 4, 12, 40])
             self.time.after(rng.randrange(horizon_ns), self._burst, size)
         for _ in range(rng.choice([0, 1, 1, 2, 2, 3, 5])):
             trouble = rng.choices(troubles.ALL, troubles.WEIGHTS)[0]
