@@ -195,6 +195,11 @@ class DispatchWorld:
         )
         self.has_started = rng.random() < 0.6
         self._began_unstarted = not self.has_started
+        self.costs_us = rng.choice([(1, 5), (1, 40), (5, 300)])
+        # Enough order flow for what the other lanes are owed to be more than they may wait.
+        self.is_flooded = self.costs_us == (1, 5) and rng.random() < 0.1
+        if self.is_flooded:
+            self.settings = DispatchSettings(min_share=0.2)
         self.dispatcher = PriorityDispatcher(
             self.loop, self.settings, lambda: self.has_started, self.clock_ns
         )
@@ -203,7 +208,6 @@ class DispatchWorld:
         self.dispatcher.is_scheduled = flag.locked
         self.maxsize = rng.choice([10_000, 10_000, 4])
         self.queues = {name: self._queue(name, lanes) for name, lanes in QUEUES.items()}
-        self.costs_us = rng.choice([(1, 5), (1, 40), (5, 300)])
         self.longest_ns = self.costs_us[1] * US
         self.has_follow_ups = rng.random() < 0.5
         self.fails = rng.random() < 0.2
@@ -253,6 +257,9 @@ class DispatchWorld:
             self._on_loop_at(begin_ns + rng.choice([0, 0, horizon_ns // 4]), self._start, name)
         if not self.has_started:
             self._on_loop_at(begin_ns + rng.randrange(horizon_ns), self._trader_starts)
+        if self.is_flooded:
+            for name in ["data", "execution events"] + 350 * ["risk commands"]:
+                self._at(begin_ns + horizon_ns, self._post, name)
         for _ in range(rng.randint(2, 8)):
             name = rng.choice(list(QUEUES))
             size = rng.choice([1, 1, 2, 6, 30])
@@ -399,7 +406,9 @@ class DispatchWorld:
         # What it is owed comes in pieces, and what it got too much before is paid back.
         slack_ns = OWED_NS + (2 + MAX_FOLLOW_UPS) * (self.longest_ns + US)
         for lane, spent in self._spent.items():
-            if not self.core._lanes[lane] or self.core.in_startup or self._has_paused:
+            # Nothing is owed while what came before the trader's start is served.
+            lanes, is_early = self.core._lanes, message.place is DispatchLane.STARTUP
+            if not lanes[lane] or self.core.in_startup or self._has_paused or is_early:
                 spent[:] = 0, 0
                 continue
             spent[0] += message.cost_ns
