@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ledger import Message
     from virtual_time import Timeline
 
+    from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+
 
 class Caller:
     """
@@ -47,6 +49,8 @@ class Caller:
         self._waits_for: asyncio.Future[Any] | None = None
         self._coroutine: Coroutine[Any, Any, None] | None = None
         self.is_done = False
+        # Whether its fate is known, though it may not have gone on yet.
+        self.is_told = False
 
     def __repr__(self) -> str:
         return f"who waits for {self._message} to be {self._level}"
@@ -79,7 +83,13 @@ class Caller:
             return
         finally:
             asyncio._set_running_loop(None)
-        self.is_done = True
+        self.is_done = self.is_told = True
+
+    @property
+    def waits_in(self) -> MessagePriority | None:
+        """Return the lane that its message is in, if it waits for that to be accepted."""
+        waits = self._level == "accepted" and not self.is_told
+        return self._message.lane if waits else None
 
     # -- the event loop, as far as the client asks it --------------------------------------------
 
@@ -91,6 +101,7 @@ class Caller:
 
     def call_soon_threadsafe(self, callback: Callable[..., Any], *args: Any) -> None:
         callback(*args)
+        self.is_told = True
         self._timeline.after(0, self._step)
 
     def run_in_executor(self, _: None, callback: Callable[[], Any]) -> asyncio.Future[Any]:

@@ -14,6 +14,7 @@ from unittest import mock
 
 from nautilus_enhanced.infrastructure.messagebus import delivery
 from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
@@ -38,7 +39,8 @@ def planted(place: type | Any, name: str) -> Callable[[Callable[..., Any]], Call
     """Register a mistake: what takes the place of a function of the client."""
 
     def register(mistake: Callable[..., Any]) -> Callable[..., Any]:
-        PLANTED[mistake.__name__] = lambda: mock.patch.object(place, name, mistake)
+        kind = property if isinstance(getattr(place, name), property) else lambda one: one
+        PLANTED[mistake.__name__] = lambda: mock.patch.object(place, name, kind(mistake))
         return mistake
 
     return register
@@ -231,6 +233,11 @@ def drop_without_counting(self):
         self._entries.popleft()
         return True
     return False
+
+
+@planted(FlushGoal, "is_reached")
+def call_flushed_what_has_only_left_its_lane(self):
+    return self._lane.removed >= self._published
 
 
 @contextmanager

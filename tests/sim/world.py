@@ -30,6 +30,7 @@ from virtual_time import Timeline
 from virtual_time import Tokens
 
 from nautilus_enhanced.infrastructure.messagebus import client as client_module
+from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
@@ -46,6 +47,8 @@ from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
 
 
 TOPICS = {
@@ -104,6 +107,7 @@ class World:
         self._sends: deque[int] = deque()
         self._number = 0
         self._callers: list[Caller] = []
+        self._goals: list[tuple[FlushGoal, Lane, list[Caller]]] = []
         self.loss = rng.choice(["nothing", "nothing", "tail", "everything"])
         self._make_server()
         self._make_client()
@@ -267,6 +271,9 @@ class World:
             self.time.now_ns += self.rng.randint(500, 5_000)
             self._publish()
         self._look()
+        if self.rng.random() < 0.2:
+            waiting = [caller for caller in self._callers if caller.waits_in is not None]
+            self._goals += [(FlushGoal(lane), lane, waiting) for lane in self.lanes]
 
     def _publish(self) -> None:
         rng, client, ledger = self.rng, self.client, self.ledger
@@ -307,6 +314,10 @@ class World:
             if len(lane) > settings[0] or lane.queued_bytes > settings[1]:
                 raise Found(f"beyond its bounds: {lane}")
         self.ledger.check_figures(self.client.statistics())
+        for reached in [goal for goal in self._goals if goal[0].is_reached]:
+            self._goals.remove(reached)
+            # It is counted before it is told, so they know a little later.
+            self.time.after(60 * MS, self._check_flushed, *reached[1:])
         if self.rng.random() < 0.02:
             # That they can be asked at any time.
             repr(self.client)
@@ -316,6 +327,11 @@ class World:
 
     def _lane_settings(self) -> list[tuple[int, int]]:
         return [(lane._max_messages, lane._max_bytes) for lane in self.lanes]
+
+    @staticmethod
+    def _check_flushed(lane: Lane, waiting: list[Caller]) -> None:
+        if any(one.waits_in is lane.priority for one in waiting):
+            raise Found(f"flushed, and not all know their fate: {lane}, {waiting}")
 
     # -- the network -----------------------------------------------------------------------------
 
