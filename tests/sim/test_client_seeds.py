@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,7 @@ def test_a_seed_decides_everything_in_another_process_too():
     done = subprocess.run(
         [sys.executable, "-c", code],
         # Sets and dictionaries of text are in another order there.
-        env={"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": "7"},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": "7"},
         cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
