@@ -144,6 +144,9 @@ class Log:
 class Engine:
     """Stands in for the engines: one handler, and their policy about exceptions."""
 
+    # Else the process would end with the first.
+    graceful_shutdown_on_exception = True
+
     def __init__(self, world: DispatchWorld) -> None:
         self._log = Log()
         self._clock = self
