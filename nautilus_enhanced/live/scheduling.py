@@ -432,9 +432,6 @@ class DispatchCore:
             # Before any credit: what stands here came before all that stands elsewhere.
             return _STARTUP
         owed_ns = self._owed_ns
-        if startup:
-            # Not even what is owed goes before it: of one queue nothing overtakes what came first.
-            return _STARTUP
         if low and owed_ns[_LOW] >= OWED_NS:
             return _LOW
         if data and owed_ns[_DATA] >= OWED_NS:

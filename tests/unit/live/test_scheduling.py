@@ -528,22 +528,6 @@ def test_what_startup_took_is_owed_to_nobody():
     assert world.messages.index("command") == 0
 
 
-def test_what_came_before_the_end_of_startup_leaves_no_credit_to_data():
-    world = World()
-    world.core.begin_startup()
-    for number in range(1_000):
-        world.core.post(world.data, number)
-    world.core.end_startup()
-    for number in range(1_000, 1_200):
-        world.core.post(world.data, number)
-    while len(world.log) < 1_000:
-        world.core.serve(SLICE_NS)
-    world.core.post(world.commands, "command")
-    served = len(world.log)
-    world.core.serve(SLICE_NS)
-    assert world.messages[served] == "command"
-
-
 def test_startup_that_ends_inside_a_handler_has_slices_from_then_on():
     world = World()
     world.core.begin_startup()
