@@ -21,7 +21,6 @@ from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import Dispat
 from nautilus_enhanced.live.data_queue import DataQueue
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.queues import EngineQueue
-from nautilus_enhanced.live.scheduling import MAX_FOLLOW_UPS
 from nautilus_enhanced.live.scheduling import OWED_NS
 from nautilus_enhanced.live.scheduling import DispatchLane
 
@@ -42,7 +41,9 @@ class Message:
     __slots__ = (
         "cost_ns",
         "follow_ups",
+        "followed_ns",
         "lane",
+        "may_follow",
         "number",
         "place",
         "posted_ns",
@@ -61,6 +62,9 @@ class Message:
         self.posted_ns = 0
         self.run = 0
         self.was_first = False
+        # Whether it may count as a part of a message that is handled: it found no backlog.
+        self.may_follow = False
+        self.followed_ns = 0
 
     def __repr__(self) -> str:
         return f"message {self.number} of {self.queue}"
@@ -222,6 +226,9 @@ class DispatchWorld:
         self._openings: defaultdict[str, int] = defaultdict(int)
         self._posted = self._handled = self._offered = 0
         self._last: defaultdict[Any, int] = defaultdict(int)
+        # Messages that no message in front of them counts as its part, and what the others took.
+        self._backlog = dict.fromkeys(WAITING, 0)
+        self._followed_ns = 0
         # Of the time since a lane waits: how much there was, and how much it got.
         self._spent = {lane: [0, 0] for lane in WAITING}
         self._has_paused = False
@@ -339,6 +346,11 @@ class DispatchWorld:
         elif message.lane is DispatchLane.ORDER_FLOW and is_open:
             ahead = (DispatchLane.STARTUP, DispatchLane.ORDER_FLOW)
             message.was_first = not any(map(self.core.depth, ahead))
+        elif message.place in WAITING:
+            backlog = self._backlog[message.place]
+            message.may_follow = not (backlog and self.core._lanes[message.place])
+            self._backlog[message.place] += not message.may_follow
+        message.followed_ns = self._followed_ns
         self._posted += 1
         message.number = self._posted
         queue.enqueue(message)
@@ -372,6 +384,10 @@ class DispatchWorld:
         self._check_turn(message)
         self._handled += 1
         self.now_ns += message.cost_ns
+        if message.may_follow:
+            self._followed_ns += message.cost_ns + US
+        elif message.place in WAITING:
+            self._backlog[message.place] -= 1
         for name in message.follow_ups:
             self._post_follow_up(name)
         self._note_served(message)
@@ -397,9 +413,9 @@ class DispatchWorld:
             self._last[where] = max(self._last[where], message.number)
         if message.was_first and not was_held and not self._began_unstarted:
             waited_ns = self.now_ns - self._lost_ns - message.posted_ns
-            # What threads post during a handler counts as what it has led to.
-            pieces = 2 + MAX_FOLLOW_UPS
-            allowed_ns = self.settings.slice_us * US + pieces * (self.longest_ns + US)
+            # What counts as a part of a message goes before it, and what the others are owed.
+            allowed_ns = self.settings.slice_us * US + 3 * (self.longest_ns + US)
+            allowed_ns += self._followed_ns - message.followed_ns
             if waited_ns > allowed_ns:
                 raise Found(f"{message} waited for {waited_ns / US} us, not {allowed_ns / US}")
 
@@ -407,7 +423,9 @@ class DispatchWorld:
         """Check that each lane that waits gets its share of the time."""
         share = self.settings.min_share
         # What it is owed comes in pieces, and what it got too much before is paid back.
-        slack_ns = OWED_NS + (2 + MAX_FOLLOW_UPS) * (self.longest_ns + US)
+        # Order flow is not interrupted within a slice.
+        slack_ns = OWED_NS + 3 * (self.longest_ns + US) + self._followed_ns
+        slack_ns += share * self.settings.slice_us * US
         for lane, spent in self._spent.items():
             # Nothing is owed while what came before the trader's start is served.
             lanes, is_early = self.core._lanes, message.place is DispatchLane.STARTUP

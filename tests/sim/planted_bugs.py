@@ -61,15 +61,15 @@ def forget_the_batch_that_was_in_flight(self, connection):
     self._must_recover = False
 
 
-_SPLIT, _WITHOUT = Batch.split, Batch.without
+_WITHOUT = Batch.without
 
 
-@planted(Batch, "split")
-def renumber_what_was_perhaps_sent(self, fates):
-    accepted, again, never = _SPLIT(self, fates)
-    again.renumber()
-    again.is_resent = False
-    return accepted, again, never
+@planted(Batch, "without")
+def renumber_what_was_perhaps_sent(self, found):
+    present, missing = _WITHOUT(self, found)
+    missing.renumber()
+    missing.is_resent = False
+    return present, missing
 
 
 @planted(Batch, "without")

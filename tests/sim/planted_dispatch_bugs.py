@@ -11,6 +11,7 @@ from nautilus_enhanced.live.queues import EngineQueue
 from nautilus_enhanced.live.scheduling import OWED_NS
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane
+from nautilus_enhanced.live.scheduling import Envelope
 
 
 if TYPE_CHECKING:
@@ -63,14 +64,14 @@ def put_what_was_held_back_in_front_the_wrong_way_round(self):
         held.clear()
 
 
+_OPEN = DispatchCore._open
+
+
 @planted(DispatchCore, "_open")
-def forget_what_comes_to_a_closed_queue(self, envelope, held):
-    self._opened += 1
-    if envelope.message is None:
-        envelope.route.close()
-    elif envelope.route.is_open:
-        envelope.route.handle(envelope.message)
-        return True
+def forget_what_comes_to_a_closed_queue(self, entry, held):
+    if type(entry) is Envelope and entry.route.is_open:
+        return _OPEN(self, entry, held)
+    self._opened += type(entry) is Envelope
     return False
 
 

@@ -42,3 +42,11 @@ def check(make_world: Callable[..., Any], seeds: Iterable[int]) -> None:
                 f"python -m pytest tests/sim -k seeds --sim-seed {seed}",
                 pytrace=False,
             )
+
+
+def check_found(make_world: Callable[..., Any], seeds: Iterable[int]) -> None:
+    """Fail if no seed finds a mistake, or if it only brings the code to a halt."""
+    found = next(filter(None, (live(make_world, seed) for seed in seeds)), "")
+    assert found, "nothing was found"
+    assert "Traceback" not in found
+    assert "the writer failed" not in found

@@ -34,4 +34,4 @@ def test_a_seed_decides_everything():
 @pytest.mark.parametrize("mistake", PLANTED)
 def test_a_planted_mistake_is_found(mistake):
     with PLANTED[mistake]():
-        assert any(living.live(DispatchWorld, seed) for seed in range(MOST_SEEDS))
+        living.check_found(DispatchWorld, range(MOST_SEEDS))
