@@ -14,6 +14,7 @@ from contract_scenarios import INSTRUMENT_ID
 from contract_scenarios import Market
 from contract_scenarios import Trader
 from contract_scenarios import bus_config
+from contract_scenarios import end_at_once
 from contract_scenarios import main
 from contract_scenarios import quote
 from nautilus_trader.model.data import BarType
@@ -71,19 +72,22 @@ def external(bus: str, url: str, subscriptions: list[str]) -> dict:
         server.xadd(STREAM, {"topic": topic, "payload": payload})
 
     def has_come() -> bool:
-        # Without a subscription nobody is told: then what came shows in nothing but the time.
         return len(trader.seen) >= 20 and bool(trader.events)
+
+    # Without a subscription nobody is told: then what came shows in nothing but the time.
+    is_told = any("quotes" in pattern for pattern in subscriptions)
+    most = 2_000 if is_told else 200
 
     async def play() -> None:
         # The stock reader begins at what comes next, at a moment that it does not tell.
-        for number in itertools.takewhile(lambda n: not has_come() and n < 200, itertools.count()):
+        for number in itertools.takewhile(lambda n: not has_come() and n < most, itertools.count()):
             write(QUOTES, b"no message")
             tick = quote_at(100.0 + number / 100)
             sent.append(str(tick.bid_price))
             write(QUOTES, serialize(tick))
             write(TRADES, serialize(trade_at(50.0)))
             await asyncio.sleep(0.01)
-        if any("quotes" in pattern for pattern in subscriptions):
+        if is_told:
             await until(has_come, "the quotes have come")
         # One of the venue's own, which is published as ever.
         Market.data.feed(quote(99.0))
@@ -114,3 +118,4 @@ def external(bus: str, url: str, subscriptions: list[str]) -> dict:
 
 if __name__ == "__main__":
     main({"external": external})
+    end_at_once()

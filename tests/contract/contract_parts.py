@@ -11,6 +11,7 @@ import time
 
 import msgspec
 from contract_scenarios import INSTRUMENT_ID
+from contract_scenarios import LIMIT_S
 from contract_scenarios import QTY
 from contract_scenarios import DataClient
 from contract_scenarios import ExecClient
@@ -30,7 +31,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.trading.strategy import Strategy
 
 
-STEP_LIMIT_S = 20.0
+STEP_LIMIT_S = 40.0
 
 
 def price(value: float) -> Price:
@@ -278,7 +279,7 @@ class Session:
             self.stopped = True
             self.node.stop()
 
-    def run(self, play, limit_s: float = 40.0) -> None:
+    def run(self, play, limit_s: float = LIMIT_S) -> None:
         """Run the node and the play; stop the node when the play has ended, or at the limit."""
 
         async def act() -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import nautilus_trader
 import redis
 from contract_scenarios import bus_config
+from contract_scenarios import end_at_once
 from contract_scenarios import main
 from nautilus_trader.config import DatabaseConfig
 from nautilus_trader.config import LoggingConfig
@@ -23,7 +24,7 @@ from nautilus_trader.test_kit.stubs.events import TestEventStubs
 from nautilus_trader.test_kit.stubs.execution import TestExecStubs
 
 
-LIMIT_S = 30.0
+LIMIT_S = 60.0
 VERSION = nautilus_trader.__version__
 
 
@@ -53,7 +54,7 @@ def make_node(bus: str, url: str, name: str, **fields) -> TradingNode:
         logging=LoggingConfig(log_level="OFF"),
         message_bus=bus_config(bus, **at, stream_per_topic=False, **fields),
         timeout_post_stop=0.05,
-        timeout_disconnection=2.0,
+        timeout_disconnection=10.0,
     )
     node = TradingNode(config)
     node.build()
@@ -137,3 +138,4 @@ def form(message) -> str:
 
 if __name__ == "__main__":
     main({"publish": publish, "read": read, "expected": expected})
+    end_at_once()

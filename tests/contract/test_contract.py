@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from contract_play import run_process
 
 
 SCENARIOS = Path(__file__).with_name("contract_scenarios.py")
@@ -18,21 +16,13 @@ SCENARIOS = Path(__file__).with_name("contract_scenarios.py")
 def play(
     name: str, bus: str, *, env: dict[str, str] | None = None, tidy: bool = True, **arguments
 ) -> dict:
-    done = subprocess.run(
-        [sys.executable, str(SCENARIOS), name, bus, json.dumps(arguments)],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60.0,
-        env=os.environ | (env or {}),
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
-    assert lines, f"{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
+    code, output, result = run_process(SCENARIOS.name, name, bus, arguments, env)
+    assert code == 0, output[-6000:]
+    assert result, output[-6000:]
     if tidy:
-        assert "Task was destroyed" not in done.stderr
-        assert "Traceback" not in done.stderr, done.stderr
-    return json.loads(lines[-1].removeprefix("RESULT "))
+        assert "Task was destroyed" not in output
+        assert "Traceback" not in output, output
+    return json.loads(result)
 
 
 ENGINES = ["LiveDataEngine", "LiveRiskEngine", "LiveExecutionEngine"]

