@@ -61,7 +61,7 @@ def _free_port() -> int:
             return int(probe.getsockname()[1])
 
 
-def _eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
+def _eventually(condition: Callable[[], object], within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > deadline:

@@ -79,7 +79,7 @@ def lose_an_answer(proxy, store, eventually):
 
     def lose(client, messages=1):
         client.offer(ORDERS, b"before")
-        assert client.flush_blocking(5.0)
+        assert client.flush_blocking(20.0)
         proxy.hold()
         proxy.cut_after("to_client", 0)
         on_put, client._buffers._on_put = client._buffers._on_put, lambda _: None
@@ -106,7 +106,7 @@ def test_what_was_removed_before_it_was_confirmed_is_not_sent_again(
         store.xdel(KEY, *(entry_id for entry_id, _ in store.xrange(KEY)[1:]))
     left = payloads(store)
     proxy.go_on()
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == left
     figures = client.statistics()
     assert figures.lanes[MessagePriority.HIGH].indeterminate == messages
@@ -114,7 +114,7 @@ def test_what_was_removed_before_it_was_confirmed_is_not_sent_again(
     assert adds_up(client)
     assert any("may or may not be in" in reason for reason in client.health().reasons)
     client.offer(ORDERS, b"after")
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [*left, b"after"]
 
 
@@ -147,7 +147,7 @@ def test_what_is_only_found_at_the_second_look_is_accepted(
         look(connection)
 
     client._writer._look = allow_and_look
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert looked.is_set()
     assert payloads(store) == [b"before", b"0"]
     assert client.statistics().acknowledged == 2
@@ -166,7 +166,7 @@ def test_a_login_that_may_not_look_doubles_nothing(
     client = connect(login)
     lose_an_answer(client)
     proxy.go_on()
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [b"before", b"0"]
     figures = client.statistics()
     unknown = 0 if forbidden == "-xinfo" else 1
@@ -176,10 +176,10 @@ def test_a_login_that_may_not_look_doubles_nothing(
 def test_a_login_that_may_not_look_loses_nothing_that_never_arrived(proxy, connect, forbid, store):
     client = connect(forbid("-xrange"))
     client.offer(ORDERS, b"before")
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     proxy.cut_after("to_server", 0)
     client.offer(ORDERS, b"0")
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [b"before", b"0"]
     assert (client.statistics().indeterminate, client.statistics().resent) == (0, 1)
 
@@ -192,12 +192,12 @@ def test_a_refusal_after_a_lost_answer_doubles_nothing(
     try:
         store.config_set("maxmemory", 1)
         proxy.go_on()
-        deadline = time.monotonic() + 5.0
+        deadline = time.monotonic() + 30.0
         while not client.statistics().retrying_ms:
             assert time.monotonic() < deadline
     finally:
         store.config_set("maxmemory", 0)
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [b"before", b"0"]
     assert client.statistics().indeterminate == 1
     assert client.statistics().retrying_ms == 0
@@ -208,14 +208,14 @@ def test_ids_that_another_writer_took_meanwhile_are_no_reason_to_give_up(
 ):
     client = connect()
     client.offer(ORDERS, b"before")
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     proxy.hold()
     proxy.cut_after("to_server", 0)
     client.offer(ORDERS, b"never arrived")
     eventually(lambda: not client.statistics().connected)
     store.xadd(KEY, {"topic": "t", "payload": "other"}, id=f"{int(time.time() * 1_000) + 5_000}-0")
     proxy.go_on()
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [b"before", b"other", b"never arrived"]
     figures = client.statistics()
     assert (figures.indeterminate, figures.second_writer) == (0, 1)
@@ -226,7 +226,7 @@ def test_a_server_that_was_emptied_meanwhile_gets_it_again(proxy, connect, store
     lose_an_answer(client)
     store.flushall()
     proxy.go_on()
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [b"0"]
     assert (client.statistics().indeterminate, client.statistics().acknowledged) == (0, 2)
 

@@ -35,7 +35,7 @@ from nautilus_enhanced.sandbox.binance import exec_client_config
 
 INSTRUMENT_ID = InstrumentId.from_str("BTCUSDT.BINANCE")
 NODE_TIMEOUT_S = 90
-STEP_TIMEOUT_S = 20.0
+STEP_TIMEOUT_S = 40.0
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def running_venue(*arguments):
     try:
         yield json.loads(process.stdout.readline())
         process.stdin.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
     finally:
         process.kill()
         process.wait()
@@ -57,7 +57,7 @@ def running_venue(*arguments):
 def fetch(url, method="GET", **parameters):
     query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
     request = urllib.request.Request(url + query, method=method, headers={"X-MBX-APIKEY": "k"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=30) as response:
         return json.load(response)
 
 
@@ -85,7 +85,7 @@ def outcome():
             check=False,
         )
         assert node.returncode == 0, node.stdout[-4000:] + node.stderr[-4000:]
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while fetch(urls["http_url"] + "/loopback/statistics")["connections"]:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -344,7 +344,7 @@ def test_a_password_in_a_file_may_be_replaced_while_we_run(
     eventually(lambda: "cannot be read" in client.statistics().last_error)
     assert not client.flush_blocking(0.0)
     password_file.write_text(f"{SECRET}-new\n")
-    assert client.flush_blocking(5.0)
+    assert client.flush_blocking(20.0)
     assert payloads(store) == [*numbered(50), b"after"]
     assert SECRET not in f"{client!r}{client.health()}{client.statistics()}"
 

@@ -50,7 +50,7 @@ def run(name, tmp_path, *args):
         [sys.executable, str(FOLDER / f"{name}.py"), "--tiny", "--json", str(target), *args],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
         # tox keeps a script's folder off its path.
         env=os.environ | {"PYTHONPATH": str(FOLDER)},

@@ -151,7 +151,7 @@ def start(eventually):
         writer.start(buffers)
         made.append(writer)
         lane = buffers.lanes[MessagePriority.HIGH]
-        eventually(lambda: lane.settled == lane.published, 5.0)
+        eventually(lambda: lane.settled == lane.published)
         assert writer.in_flight == 0
         return writer, lane
 

@@ -31,7 +31,7 @@ async def venue():
 
 
 async def receive(ws, wanted):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while True:
             message = await ws.receive_json()
             if wanted(message):
@@ -39,7 +39,7 @@ async def receive(ws, wanted):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 (polls another process, or a counter)
             await asyncio.sleep(0.01)
 
@@ -97,7 +97,7 @@ async def test_user_data_arrives_by_every_way(client, venue, by):
     async with client.ws_connect(f"{venue.ws_url}/stream?streams=btcusdt@bookTicker"):
         seen = []
         while "TRADE" not in seen:
-            message = await user.receive_json(timeout=10)
+            message = await user.receive_json(timeout=30)
             event = message[envelope] if envelope else message
             seen.append(event.get("x", event["e"]))
     assert seen[:3] == ["NEW", "outboundAccountPosition", "TRADE"]
@@ -143,7 +143,7 @@ async def test_closing_is_bounded_leaves_no_task_and_may_be_repeated(client):
     with pytest.raises(VenueError, match="started already"):
         await venue.start()
     ws = await client.ws_connect(f"{venue.ws_url}/stream?streams=btcusdt@bookTicker")
-    await ws.receive(timeout=10)
+    await ws.receive(timeout=30)
     async with asyncio.timeout(5):
         await venue.close()
         await venue.close()
@@ -176,7 +176,7 @@ async def test_a_market_that_ends_is_over(client):
 async def test_nonsense_is_answered_with_an_error(client, venue, text):
     async with client.ws_connect(f"{venue.ws_url}/ws") as ws:
         await ws.send_str(text)
-        answer = await ws.receive_json(timeout=10)
+        answer = await ws.receive_json(timeout=30)
         assert "code" in answer or "error" in answer
 
 
