@@ -27,6 +27,11 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.enums import TriggerType
 
 
+# What the node waits for before it stops its engines, each by itself: orders that are under way
+# from one to another need that time, and more of it while other processes are at work.
+POST_STOP_S = 1.0
+
+
 class Counting(Noting):
     """Count the quotes as well."""
 
@@ -77,7 +82,7 @@ def drain(bus: str) -> dict:
     The node waits before it stops its engines; so there is a backlog again when it does.
     """
     trader = Counting()
-    session = Session(bus, trader)
+    session = Session(bus, trader, timeout_post_stop=POST_STOP_S)
     data, _, execution = session.engines
     handled = count_handled_quotes(data)
     orders, last = [], []
@@ -258,6 +263,7 @@ def exceptions(bus: str, place: str, graceful: bool) -> dict:
         data_engine=LiveDataEngineConfig(**policy),
         risk_engine=LiveRiskEngineConfig(**policy),
         exec_engine=LiveExecEngineConfig(**policy),
+        timeout_post_stop=POST_STOP_S,
     )
     data, risk, execution = session.engines
     handled = count_handled_quotes(data)

@@ -484,7 +484,12 @@ def reduce_only(bus: str) -> dict:
             Market.data.feed(quote())
         Market.exec.fill(*state["exit"])
         state["close"] = trader.market(OrderSide.SELL, state["position"].id, reduce_only=True)
-        run.stop_soon(0.2)
+
+    def at_event(event) -> None:
+        # Denied, or sent as it must not be.
+        is_close = "close" in state and event.client_order_id == state["close"].client_order_id
+        if is_close and type(event).__name__ in ("OrderDenied", "OrderAccepted"):
+            run.stop_soon()
 
     async def play() -> None:
         entry = trader.market()
@@ -504,6 +509,7 @@ def reduce_only(bus: str) -> dict:
         while trader.events.get(order.client_order_id.value, [""])[-1] != last:
             await asyncio.sleep(0.001)
 
+    trader.at_order_event = at_event
     trader.at_start = lambda: state.update(task=run.loop.create_task(play()))
     run.run()
     result = {
