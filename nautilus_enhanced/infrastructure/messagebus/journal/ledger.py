@@ -154,6 +154,11 @@ class JournalLedger:
         useless, self._useless = self._useless, []
         return useless
 
+    def forget_rows(self) -> None:
+        """Note that the file was made anew, when it held nothing that was needed."""
+        self._state_at = None
+        self._useless = []
+
     def shed_next(self, unread: tuple[StoredRun | None, ...]) -> tuple[int, StoredRun] | None:
         """
         Return lane and run to give up when the journal is full; None if nothing may be.
