@@ -280,6 +280,8 @@ class DispatchCore:
 
     def release_held(self) -> None:
         """Put what closed routes held back in front again, in its old order."""
+        # In front of what the last slice has led to as well: that may be of the same queues.
+        self._follow_ups = 0
         for lane, held in zip(self._lanes, self._held, strict=True):
             lane.extendleft(reversed(held))
             held.clear()

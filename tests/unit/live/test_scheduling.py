@@ -528,6 +528,24 @@ def test_what_startup_took_is_owed_to_nobody():
     assert world.messages.index("command") == 0
 
 
+def test_what_was_held_back_since_startup_goes_before_what_the_last_slice_led_to():
+    world = World()
+    world.instruments.is_open = False
+    world.core.begin_startup()
+    world.core.post(world.instruments, "early")
+    world.drain()
+    world.core.end_startup()
+    # A tick whose slice is over when it has led to another message of the same queue.
+    world.cost_ns = lambda _message: 2 * SLICE_NS
+    world.reactions["tick"] = lambda: world.core.post(world.instruments, "late")
+    world.core.post(world.data, "tick")
+    assert world.core.serve(SLICE_NS)
+    world.instruments.is_open = True
+    world.core.release_held()
+    world.drain()
+    assert world.messages == ["tick", "early", "late"]
+
+
 def test_startup_that_ends_inside_a_handler_has_slices_from_then_on():
     world = World()
     world.core.begin_startup()
