@@ -177,6 +177,8 @@ QUEUES = {
     "data requests": (DispatchLane.DATA,),
     "data": (DispatchLane.DATA,),
 }
+# Who uses the lanes that may have to wait.
+USERS = {lane: [name for name, lanes in QUEUES.items() if lane in lanes] for lane in WAITING}
 
 
 class DispatchWorld:
@@ -429,7 +431,8 @@ class DispatchWorld:
         for lane, spent in self._spent.items():
             # Nothing is owed while what came before the trader's start is served.
             lanes, is_early = self.core._lanes, message.place is DispatchLane.STARTUP
-            if not lanes[lane] or self.core.in_startup or self._has_paused or is_early:
+            waits = lanes[lane] and all(self.queues[name].is_open for name in USERS[lane])
+            if not waits or self.core.in_startup or self._has_paused or is_early:
                 spent[:] = 0, 0
                 continue
             spent[0] += message.cost_ns
