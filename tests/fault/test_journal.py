@@ -30,6 +30,7 @@ from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import NotConfirmedError
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
+from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
 
 
 NAMING = StreamNaming(trader_id="T")
@@ -574,3 +575,37 @@ async def test_an_acknowledgement_that_the_disk_cannot_give_is_refused(
     assert client.statistics().lost == 0
     assert client.statistics().journal.unwritten > 0
     await client.close()
+
+
+@pytest.mark.parametrize("place", ["note", "settled", "fill", "tend", "recovered", "_load"])
+@pytest.mark.usefixtures("store")
+def test_a_mistake_in_the_journal_does_not_end_publishing(
+    server, durability, eventually, monkeypatch, place
+):
+    real = getattr(Journal, place)
+    calls = []
+
+    def fail(self, *arguments):
+        calls.append(place)
+        if len(calls) == (1 if place in ("recovered", "_load") else 3):
+            raise RuntimeError("a mistake of ours")
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Journal, place, fail)
+    with make_started(server, durability) as client:
+        for number in range(200):
+            client.offer(ORDERS, b"%d" % number)
+            if number % 20 == 0:
+                time.sleep(0.01)
+        eventually(lambda: client.statistics().journal.state == "unavailable")
+        assert client.flush_blocking(10.0)
+        client.offer(ORDERS, b"200")
+        assert client.flush_blocking(10.0)
+        assert client.health().state is HealthState.UNHEALTHY
+        assert any("a mistake of ours" in reason for reason in client.health().reasons)
+    with redis.Redis(port=server.port) as there:
+        found = contents(there, ORDERS)
+    # What the mistake fell upon may be lost, or wait on disk for the next process.
+    assert found == sorted(set(found))
+    assert found[-1] == 200
+    assert len(found) > 150

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING
+from typing import Concatenate
+from typing import ParamSpec
+from typing import TypeVar
 
 from nautilus_enhanced.infrastructure.messagebus.journal.keeper import JournalKeeper
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import Recovered
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # Between two attempts to get a journal that another process still has.
 _TRY_AGAIN_S = 0.05
@@ -109,6 +116,23 @@ class NoJournal:
         return None
 
 
+def _never_in_the_way(
+    method: Callable[Concatenate[WriterJournal, P], T],
+) -> Callable[Concatenate[WriterJournal, P], T]:
+    """Have a mistake of ours end the journal, not publishing: what stands for none answers then."""
+
+    @wraps(method)
+    def call(self: WriterJournal, /, *arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return method(self, *arguments, **named)
+        except Exception as error:  # noqa: BLE001 (`fail` logs it)
+            self.fail(error)
+            answer: T = getattr(NoJournal, method.__name__)(self, *arguments, **named)
+            return answer
+
+    return call
+
+
 class WriterJournal(NoJournal):
     """
     Give the writer a journal, and the thread that tends it.
@@ -144,6 +168,11 @@ class WriterJournal(NoJournal):
 
         return both if is_always else on_put
 
+    def fail(self, error: Exception) -> None:
+        """Go on without the journal, because of a mistake of ours."""
+        self._journal.fail(error)
+
+    @_never_in_the_way
     def open(self, wait: Callable[[float], bool]) -> None:
         """Open the journal and tend it; an earlier process may have it for a while."""
         while not self._journal.try_open():
@@ -151,14 +180,17 @@ class WriterJournal(NoJournal):
                 return
         self._keeper.start()
 
+    @_never_in_the_way
     def recovered(self, routes: RouteTable) -> Recovered:
         """Return what an earlier process had begun to send."""
         return self._journal.recovered(routes)
 
+    @_never_in_the_way
     def note(self, batches: Sequence[Batch], identity: Identity | None) -> None:
         """Write what must be written before `batches` are sent."""
         self._journal.note(batches, identity)
 
+    @_never_in_the_way
     def settled(self, batch: Batch) -> None:
         """Note that the fate of all messages of a batch is known."""
         self._journal.settled(batch)
@@ -168,6 +200,7 @@ class WriterJournal(NoJournal):
         self._journal.is_connected = True
         self._keeper.rest()
 
+    @_never_in_the_way
     def disconnected(self, batches: Sequence[Batch]) -> None:
         """Note that it does not, and write what the writer holds."""
         self._journal.is_connected = False
@@ -185,19 +218,23 @@ class WriterJournal(NoJournal):
         if self._journal.is_connected:
             self._keeper.rest()
 
+    @_never_in_the_way
     def finish(self, batches: Sequence[Batch]) -> None:
         """Write what is left, for the next process, with what the writer holds."""
         self._keeper.stop()
         self._journal.finish(batches)
 
+    @_never_in_the_way
     def keeps(self, lane: Lane, number: int) -> bool:
         """Return whether a message will be sent by the next process."""
         return self._journal.keeps(lane, number)
 
+    @_never_in_the_way
     def close(self) -> None:
         """Let another process have the journal."""
         self._journal.close()
 
+    @_never_in_the_way
     def save(self, timeout_s: float) -> bool:
         """Write at once what is to outlive the process; return whether it is written."""
         return self._keeper.save(timeout_s)

@@ -286,6 +286,8 @@ class Journal:
         """
         with self._lock:
             self._in_flight = tuple(batches)
+            if self._state != "open":
+                return
             if not self._unwritten and all(
                 not batch.is_journaled or batch.noted_ids is batch.ids for batch in batches
             ):
@@ -295,7 +297,7 @@ class Journal:
 
     def settled(self, batch: Batch) -> None:
         """Note that the fate of all messages of a batch is known."""
-        if not batch.is_journaled:
+        if not batch.is_journaled or self._state != "open":
             return
         with self._lock:
             numbers: dict[int, list[int]] = {}
@@ -532,6 +534,21 @@ class Journal:
     def _routes_of(self, routes: RouteTable, session: int) -> RouteTable:
         of = self._sessions.get(session)
         return routes if of is None else routes.named(of.naming, of.encoding)
+
+    def fail(self, error: Exception) -> None:
+        """
+        Go on without: a mistake of ours must not end publishing.
+
+        What waits on disk stays there for the next process; the lanes are served from memory.
+        """
+        logger.error("the journal failed, publishing goes on without it", exc_info=error)
+        with self._lock:
+            self._disk.problem = f"{type(error).__name__}: {error}"
+            self._state = "unavailable"
+            self._unwritten.clear()
+            for lane in self._lanes:
+                lane.leave_backlog()
+            self._file.close()
 
     # -- the end ---------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 from typing import Final
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
     from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
 
-
-logger = logging.getLogger(__name__)
 
 # Between two looks at lanes that may wait a little.
 _PACE_S: Final = 0.05
@@ -111,7 +108,6 @@ class JournalKeeper:
                     self._saved.set()
                 else:
                     self._journal.tend()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 (`fail` logs it)
                 # A mistake of ours: what is in memory is still sent.
-                logger.exception("the journal could not be tended")
-                self._stop_now.wait(_PACE_S)
+                self._journal.fail(error)

@@ -112,7 +112,8 @@ class JournaledLane:
         self._routes_of = routes_of
 
     def __len__(self) -> int:
-        return self.lane.journaled + len(self.lane)
+        # What is left to the next process is not for this one.
+        return (self.lane.journaled if self.has_backlog else 0) + len(self.lane)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.lane!r}, {self.durability}, {self.lane.journaled})"
@@ -239,6 +240,13 @@ class JournaledLane:
         if entries:
             batch.add(self.lane, entries, found, numbers)
         return len(entries), size
+
+    def leave_backlog(self) -> None:
+        """Take nothing from disk any more: it is left to the next process."""
+        self.durability = "memory"
+        self._head.clear()
+        self._head_bytes = 0
+        self.unread.clear()
 
     def _expire(self, waiting: Waiting) -> None:
         topic, payload, receipt = waiting.entry

@@ -44,4 +44,9 @@ class JournalSource:
         self, batch: Batch, max_messages: int, max_bytes: int, routes: RouteTable
     ) -> tuple[int, int]:
         """Move messages into a batch, within both bounds, but at least one if there is any."""
-        return self._journal.fill(self._source, batch, max_messages, max_bytes, routes)
+        try:
+            return self._journal.fill(self._source, batch, max_messages, max_bytes, routes)
+        except Exception as error:  # noqa: BLE001 (`fail` logs it)
+            # A mistake of ours, which must not end publishing: from memory it goes on.
+            self._journal.fail(error)
+            return self._journal.fill(self._source, batch, max_messages, max_bytes, routes)
