@@ -48,15 +48,19 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a table."""
+    """The columns of a table; the benchmark that its rows come from, if its name is another."""
 
     keys: tuple[Key, ...]
     figures: tuple[Figure, ...]
+    benchmark: str = ""
 
     def render(self, rows: list[dict[str, Any]]) -> str:
         """Return the table of `rows`, in their order."""
         groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+        wanted = {figure.row for figure in self.figures}
         for row in rows:
+            if row["name"] not in wanted:
+                continue
             group = tuple(row["parameters"].get(key.parameter) for key in self.keys)
             groups.setdefault(group, {})[row["name"]] = row
         headings = [column.heading for column in (*self.keys, *self.figures)]
@@ -115,6 +119,7 @@ _QUEUE, _ENGINE = "engine_queueing_overhead", "engine_throughput"
 _THROUGHPUT, _FLOOD = "publish_throughput", "publish_latency_under_flood"
 _CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
 _SERIALIZE = "serialize_cost"
+_JOURNAL, _EVENT = "journal_throughput", "journal_order_event"
 _RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
@@ -218,6 +223,26 @@ TABLES = {
             Figure("n", f"{_INTERFERENCE} p50", "samples", samples),
         ),
     ),
+    _JOURNAL: Table(
+        (Key("fsync", "fsync"),),
+        (
+            Figure("msg/s", _JOURNAL, "enhanced", count),
+            Figure("the same rows in a loop", _JOURNAL, "stock", count),
+            Figure("rounds", _JOURNAL, "rounds", count),
+        ),
+    ),
+    _EVENT: Table(
+        (Key("case", "case"), Key("fsync", "fsync")),
+        (
+            *(Figure(of, f"{_EVENT} {of}", "enhanced", number) for of in ("p50", "p99", "max")),
+            *(
+                Figure(f"one INSERT {of}", f"{_EVENT} {of}", "stock", number)
+                for of in ("p50", "p99", "max")
+            ),
+            Figure("n", f"{_EVENT} p50", "samples", samples),
+        ),
+        benchmark=_JOURNAL,
+    ),
     _SERIALIZE: Table(
         (Key("message", "kind"),),
         tuple(
@@ -242,7 +267,8 @@ def fill(page: str, folder: Path) -> str:
     """
 
     def table_of(place: re.Match[str]) -> str:
-        table, file = TABLES[place[2]], folder / f"{place[2]}.json"
+        table = TABLES[place[2]]
+        file = folder / f"{table.benchmark or place[2]}.json"
         if not file.exists():
             return place[0]
         return f"{place[1]}\n{table.render(json.loads(file.read_text()))}\n{place[3]}"
