@@ -48,7 +48,17 @@ class QueueRoute:
     of stock's tasks: an engine that is stopped and started at once goes on.
     """
 
-    __slots__ = ("_queue", "handle", "handled", "holds_data", "is_open", "lane", "openings")
+    __slots__ = (
+        "_queue",
+        "handle",
+        "handled",
+        "holds_data",
+        "is_open",
+        "lane",
+        "openings",
+        "sentinels",
+        "stale_sentinels",
+    )
 
     def __init__(
         self,
@@ -64,6 +74,9 @@ class QueueRoute:
         self.lane = lane
         self.openings = 0
         self.is_open = False
+        # Those that wait in the lane, and how many of them belong to runs that have ended.
+        self.sentinels = 0
+        self.stale_sentinels = 0
 
     def set_openings(self, openings: int) -> None:
         """Note how many runs serve it."""
@@ -80,6 +93,10 @@ class QueueRoute:
 
     def close(self) -> None:
         """Note that the sentinel was reached in this lane."""
+        self.sentinels -= 1
+        if self.stale_sentinels:
+            self.stale_sentinels -= 1
+            return
         self.set_openings(self.openings - 1)
         self._queue.on_route_closed()
 
@@ -217,6 +234,7 @@ class EngineQueue:
             self.enqueue(message)
             return
         for route in self._routes.values():
+            route.sentinels += 1
             self._dispatcher.post(route, None)
 
     # -- service ---------------------------------------------------------------------------------
@@ -274,6 +292,7 @@ class EngineQueue:
         """Serve nothing from now on, at once."""
         for route in self._routes.values():
             route.set_openings(0)
+        self._forget_half_reached()
         self.on_route_closed()
 
     def on_route_closed(self) -> None:
@@ -290,6 +309,14 @@ class EngineQueue:
             self._runs.remove(finished)
             for route in self._routes.values():
                 route.set_openings(route.openings - 1)
+            if not self._runs:
+                self._forget_half_reached()
+
+    def _forget_half_reached(self) -> None:
+        """Let sentinels that another lane has reached close no later run: it would be half open."""
+        ahead = min(route.sentinels for route in self._routes.values())
+        for route in self._routes.values():
+            route.stale_sentinels = route.sentinels - ahead
 
     def handle(self, message: Any) -> None:
         """Hand a message to the engine's handler, and what that raises to its policy."""

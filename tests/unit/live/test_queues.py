@@ -7,6 +7,7 @@ Tests that take `bus` run on the stock engines too: they describe what ours must
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import textwrap
@@ -20,6 +21,10 @@ from live_engines import QueueUnderTest
 from live_engines import settle
 from live_engines import until
 from nautilus_trader.common.component import LiveClock
+
+from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+from nautilus_enhanced.live.queues import EngineQueue
+from nautilus_enhanced.live.scheduling import DispatchLane
 
 
 HERE = Path(__file__).parent
@@ -415,3 +420,57 @@ def test_without_grace_the_hard_limit_ends_the_process_at_once(from_thread):
     assert code == 1, output
     assert "at the limit" in output
     assert "survived" not in output
+
+
+class TwoLanes:
+    """A queue with two lanes, in an engine that notes what it handles."""
+
+    def __init__(self) -> None:
+        self._log = self
+        self.handled: list = []
+        dispatcher = PriorityDispatcher(asyncio.get_running_loop())
+        self.queue = EngineQueue(
+            self,
+            qname="queue",
+            handler="handled_one",
+            kind="Message",
+            lanes=(DispatchLane.ORDER_FLOW, DispatchLane.LOW),
+            dispatcher=dispatcher,
+            maxsize=100,
+            choose_lane=lambda message: message[0],
+        )
+        self.core = dispatcher._core
+
+    def debug(self, text) -> None:
+        pass
+
+    warning = debug
+
+    def handled_one(self, message) -> None:
+        self.handled.append(message)
+
+
+@pytest.mark.parametrize("how", ["halt", "cancel"])
+async def test_a_sentinel_that_one_lane_has_reached_closes_no_other_lane_of_a_later_run(how):
+    engine = TwoLanes()
+    queue = engine.queue
+    run = queue.run()
+    run.send(None)
+    queue.put_nowait(None)
+    # Order flow comes to its sentinel, and the other lane not yet.
+    engine.core._run(DispatchLane.ORDER_FLOW, 0, 0)
+    with contextlib.suppress(StopIteration):
+        if how == "halt":
+            queue.halt()
+            run.send(None)
+        else:
+            run.throw(asyncio.CancelledError())
+    again = asyncio.create_task(queue.run())
+    await asyncio.sleep(0)
+    messages = [(DispatchLane.ORDER_FLOW, 1), (DispatchLane.LOW, 2)]
+    for message in messages:
+        queue.put_nowait(message)
+    await until(lambda: not engine.core.has_work())
+    assert engine.handled == messages
+    queue.put_nowait(None)
+    await again
