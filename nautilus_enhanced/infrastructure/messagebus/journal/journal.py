@@ -370,8 +370,10 @@ class Journal:
 
     @property
     def is_exposed(self) -> bool:
-        """Return whether what is put now is not taken by the writer at once."""
-        return self._state == "open" and (self.is_busy or not self.is_connected)
+        """Return whether what is put now is to be written at once, and not by the writer."""
+        # A disk that is full is tried now and then, not with each message.
+        is_ready = self._state == "open" and not (self._disk.problem or self._shedding.problem)
+        return is_ready and (self.is_busy or not self.is_connected)
 
     @property
     def has_exposed(self) -> bool:

@@ -55,7 +55,9 @@ class JournalKeeper:
         self._bell.on_put(lane)
 
     def watch(self) -> None:
-        """Be woken by puts from now on: the writer is about to wait for the server."""
+        """Be woken by puts from now on, if the journal takes any: the writer is about to wait."""
+        if not self._journal.is_exposed:
+            return
         self._bell.hang_up(IDLE)
         # First hang up the bell and then look, as `Doorbell` asks for.
         if self._journal.has_exposed:
@@ -95,8 +97,7 @@ class JournalKeeper:
 
     def _run(self) -> None:
         while not self._stop_now.is_set():
-            if self._journal.is_exposed:
-                self.watch()
+            self.watch()
             woken = self._bell.sleep(_PACE_S)
             self._bell.take_down()
             if woken and self._journal.is_connected and not self._save_now.is_set():
