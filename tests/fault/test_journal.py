@@ -25,6 +25,7 @@ from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import HealthState
+from nautilus_enhanced.infrastructure.messagebus import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import NotConfirmedError
@@ -457,6 +458,25 @@ async def test_waiting_publishers_are_told_when_their_message_is_sent(
     await asyncio.wait_for(task, 10.0)
     await client.close()
     late.stop()
+
+
+async def test_who_waits_for_a_message_that_is_left_in_the_journal_is_told(durability, nowhere):
+    client = make_client(nowhere, durability)
+    await client.connect(0.1)
+    waiting = [
+        asyncio.create_task(client.publish(topic, b"1", ack="accepted"))
+        for topic in (ORDERS, QUOTES)
+    ]
+    await asyncio.sleep(0.3)
+    assert client.statistics().journaled == 2
+    # Put and not yet on disk when the client is closed.
+    waiting.append(asyncio.create_task(client.publish(ORDERS, b"2", ack="accepted")))
+    await asyncio.sleep(0)
+    await client.close(0.1)
+    for task in waiting:
+        with pytest.raises(IndeterminateError):
+            await asyncio.wait_for(task, 5.0)
+    assert client.statistics().journaled == 3
 
 
 def test_a_refused_message_is_still_refused(durability, nowhere):

@@ -468,8 +468,9 @@ class BufferedMessageBusClient:
         accepted, problem = await fate
         if accepted is None:
             raise IndeterminateError(
-                f"the message on {topic!r} was sent to {redact_url(self._url)} and may or may not "
-                f"be in its stream: {self._writer.last_error or 'the client was closed'}"
+                f"the message on {topic!r} was sent to {redact_url(self._url)}, or is left in the "
+                "journal to the next process, and may or may not be in its stream: "
+                f"{self._writer.last_error or 'the client was closed'}"
             )
         if not accepted:
             raise NotAcceptedError(

@@ -535,8 +535,14 @@ class StreamWriter:
     def _leave_batch(self) -> None:
         """Leave to the next process what is in the journal, and abandon the rest."""
         for batch in self._in_hand:
-            for lane, number in zip(batch.lanes, batch.numbers, strict=True):
-                lane.journaled += self._journal.keeps(lane, number)
+            for lane, number, (_, _, receipt) in zip(
+                batch.lanes, batch.numbers, batch.entries, strict=True
+            ):
+                if self._journal.keeps(lane, number):
+                    lane.journaled += 1
+                    if receipt is not None:
+                        # Not now, and by whom it will be sent nobody here can wait for.
+                        receipt(None)
         self._in_flight = self._without_kept(self._in_flight)
         if self._outbox is not None:
             self._outbox.restore(self._without_kept(self._outbox.prepared))

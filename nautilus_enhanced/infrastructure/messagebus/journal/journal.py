@@ -403,6 +403,11 @@ class Journal:
             self._session, self._sessions = number, {}
             self._is_dirty = True
 
+    @property
+    def is_well(self) -> bool:
+        """Return whether everything that was to be written is."""
+        return self._state == "open" and not (self._disk.problem or self._shedding.problem)
+
     def finish(self, batches: Sequence[Batch]) -> None:
         """Write what the lanes and the writer still hold, for the next process."""
         with self._lock:
@@ -561,6 +566,8 @@ class Journal:
                 self._write_state()
                 self._disk.forget()
                 self._recover_disk(at_once=True)
+            for lane in self._lanes:
+                lane.leave_backlog()
             self._file.close()
             self._state = "closed"
 

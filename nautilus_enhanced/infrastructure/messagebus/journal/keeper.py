@@ -79,14 +79,14 @@ class JournalKeeper:
         Returns
         -------
         bool
-            Whether it was done in time.
+            Whether it was done in time, and nothing stood in the way.
         """
         if not self._thread.is_alive():
             return False
         self._saved.clear()
         self._save_now.set()
         self._bell.ring()
-        return self._saved.wait(timeout_s)
+        return self._saved.wait(timeout_s) and self._journal.is_well
 
     def stop(self) -> None:
         """End the thread; calling it twice is harmless."""

@@ -242,8 +242,13 @@ class JournaledLane:
         return len(entries), size
 
     def leave_backlog(self) -> None:
-        """Take nothing from disk any more: it is left to the next process."""
+        """Leave what is on disk to the next process, and tell who waits for it."""
         self.durability = "memory"
+        waiting = [receipt for _, (_, _, receipt), *_ in self._head if receipt is not None]
+        waiting += self.receipts.values()
+        self.receipts.clear()
+        for receipt in waiting:
+            receipt(None)
         self._head.clear()
         self._head_bytes = 0
         self.unread.clear()
