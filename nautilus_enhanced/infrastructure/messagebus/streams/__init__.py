@@ -1,0 +1,1 @@
+"""Reading of streams: subscriptions, groups, acknowledgement, dead letters, trimming."""

@@ -1,0 +1,233 @@
+"""
+The commands about streams and groups, and what their answers say.
+
+Answers are as hiredis parses RESP2, an error answer being an exception instance. Source of the
+commands: https://redis.io/docs/latest/commands/?group=stream
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+import msgspec
+
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from collections.abc import Sequence
+
+
+START: Final = b"0-0"
+END: Final = b"$"
+
+NO_GROUP: Final = "NOGROUP"
+GROUP_EXISTS: Final = "BUSYGROUP"
+
+
+class PendingEntry(msgspec.Struct, frozen=True):
+    """
+    An entry that was read by a group and is not acknowledged.
+
+    Attributes
+    ----------
+    entry_id : tuple[int, int]
+        Its ID.
+    consumer : str
+        Who read it last.
+    idle_ms : int
+        Milliseconds since then.
+    deliveries : int
+        How often it was read.
+    """
+
+    entry_id: EntryId
+    consumer: str
+    idle_ms: int
+    deliveries: int
+
+
+class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the server says of a group of a stream.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    consumers : int
+        Names of consumers that it knows, dead ones included.
+    pending : int
+        Entries that were read and are not acknowledged.
+    last_delivered : tuple[int, int]
+        The last entry that was read.
+    lag : int or None
+        Entries behind that one; None where the server cannot tell (before Redis 7.0, or when
+        entries were deleted in the middle).
+    """
+
+    name: str
+    consumers: int
+    pending: int
+    last_delivered: EntryId
+    lag: int | None = None
+
+
+class StreamFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What the server says of a stream.
+
+    Attributes
+    ----------
+    length : int
+        Its entries.
+    last_id : tuple[int, int]
+        The last ID that was ever used.
+    first_id : tuple[int, int] or None
+        The oldest entry that is left; None if there is none.
+    groups : int
+        Its groups.
+    """
+
+    length: int
+    last_id: EntryId
+    first_id: EntryId | None = None
+    groups: int = 0
+
+
+def create_group(key: bytes, group: bytes, start: bytes) -> bytes:
+    """Return XGROUP CREATE, which makes the stream too: its first entry may be on its way."""
+    return command(b"XGROUP", b"CREATE", key, group, start, b"MKSTREAM")
+
+
+def destroy_group(key: bytes, group: bytes) -> bytes:
+    """Return XGROUP DESTROY."""
+    return command(b"XGROUP", b"DESTROY", key, group)
+
+
+def delete_consumer(key: bytes, group: bytes, consumer: bytes) -> bytes:
+    """Return XGROUP DELCONSUMER: what the consumer had pending is forgotten with it."""
+    return command(b"XGROUP", b"DELCONSUMER", key, group, consumer)
+
+
+def read_group(
+    group: bytes, consumer: bytes, keys: Sequence[bytes], count: int, block_ms: int | None
+) -> bytes:
+    """Return XREADGROUP for what nobody of the group has read; None does not wait for it."""
+    wait = () if block_ms is None else (b"BLOCK", b"%d" % block_ms)
+    return command(
+        b"XREADGROUP", b"GROUP", group, consumer, b"COUNT", b"%d" % count, *wait, b"STREAMS",
+        *keys, *([b">"] * len(keys)),
+    )  # fmt: skip
+
+
+def read(positions: Sequence[tuple[bytes, EntryId]], count: int, block_ms: int | None) -> bytes:
+    """Return XREAD for what stands behind a position in each stream; None does not wait."""
+    wait = () if block_ms is None else (b"BLOCK", b"%d" % block_ms)
+    keys = [key for key, _ in positions]
+    ids = [format_entry_id(after) for _, after in positions]
+    return command(b"XREAD", b"COUNT", b"%d" % count, *wait, b"STREAMS", *keys, *ids)
+
+
+def acknowledge(key: bytes, group: bytes, ids: Iterable[bytes]) -> bytes:
+    """Return XACK."""
+    return command(b"XACK", key, group, *ids)
+
+
+def list_pending(key: bytes, group: bytes, after: EntryId, count: int) -> bytes:
+    """Return XPENDING for the pending entries whose ID is not less than `after`."""
+    return command(b"XPENDING", key, group, format_entry_id(after), b"+", b"%d" % count)
+
+
+def claim(
+    key: bytes, group: bytes, consumer: bytes, min_idle_ms: int, ids: Iterable[bytes]
+) -> bytes:
+    """Return XCLAIM: makes pending entries the consumer's, and counts a delivery of each."""
+    return command(b"XCLAIM", key, group, consumer, b"%d" % min_idle_ms, *ids)
+
+
+def keep(key: bytes, group: bytes, consumer: bytes, ids: Iterable[bytes]) -> bytes:
+    """Return XCLAIM that only says that its consumer still has the entries in hand."""
+    return command(b"XCLAIM", key, group, consumer, b"0", *ids, b"JUSTID")
+
+
+def stream_info(key: bytes) -> bytes:
+    """Return XINFO STREAM."""
+    return command(b"XINFO", b"STREAM", key)
+
+
+def group_info(key: bytes) -> bytes:
+    """Return XINFO GROUPS."""
+    return command(b"XINFO", b"GROUPS", key)
+
+
+def consumer_info(key: bytes, group: bytes) -> bytes:
+    """Return XINFO CONSUMERS."""
+    return command(b"XINFO", b"CONSUMERS", key, group)
+
+
+def is_error(answer: Any, code: str = "") -> bool:
+    """Return whether an answer is an error, of this code if one is given."""
+    return isinstance(answer, Exception) and str(answer).startswith(code)
+
+
+def succeeded(answer: Any, what: str) -> Any:
+    """
+    Return an answer that is no error.
+
+    Raises
+    ------
+    ServerError
+        If it is one.
+    """
+    if isinstance(answer, Exception):
+        raise ServerError(f"{what}: {answer}")
+    return answer
+
+
+def parse_pending(answer: Any) -> list[PendingEntry]:
+    """Return the pending entries of an answer to XPENDING, in the order of their IDs."""
+    return [
+        PendingEntry(parse_entry_id(raw), _text(consumer), int(idle_ms), int(deliveries))
+        for raw, consumer, idle_ms, deliveries in answer
+    ]
+
+
+def parse_groups(answer: Any) -> list[GroupFacts]:
+    """Return the groups of an answer to XINFO GROUPS."""
+    facts = []
+    for one in answer:
+        about = dict(zip(one[::2], one[1::2], strict=True))
+        facts.append(
+            GroupFacts(
+                name=_text(about[b"name"]),
+                consumers=int(about[b"consumers"]),
+                pending=int(about[b"pending"]),
+                last_delivered=parse_entry_id(about[b"last-delivered-id"]),
+                lag=about.get(b"lag"),
+            )
+        )
+    return facts
+
+
+def parse_stream(answer: Any) -> StreamFacts:
+    """Return what an answer to XINFO STREAM says."""
+    about = dict(zip(answer[::2], answer[1::2], strict=True))
+    first = about.get(b"first-entry")
+    return StreamFacts(
+        length=int(about[b"length"]),
+        last_id=parse_entry_id(about[b"last-generated-id"]),
+        first_id=None if first is None else parse_entry_id(first[0]),
+        groups=int(about[b"groups"]),
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
