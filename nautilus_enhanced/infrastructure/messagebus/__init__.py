@@ -47,6 +47,11 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatist
 from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
+from nautilus_enhanced.infrastructure.messagebus.streams import StreamMessage
+from nautilus_enhanced.infrastructure.messagebus.streams import Subscription
+from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
+from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionStatistics
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
@@ -90,8 +95,13 @@ __all__ = [
     "ServerError",
     "ServerUnreachableError",
     "Statistics",
+    "StreamClient",
+    "StreamMessage",
     "StreamNaming",
     "StreamSettings",
+    "Subscription",
+    "SubscriptionSettings",
+    "SubscriptionStatistics",
     "TopicRule",
     "UrgentLaneSettings",
     "WorkerSettings",

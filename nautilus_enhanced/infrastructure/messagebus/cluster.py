@@ -272,6 +272,17 @@ class ClusterConnection:
                 raise ServerUnreachableError(f"{self.name} answered: {answer}")
         return answers
 
+    def each_master(self) -> list[ServerConnection]:
+        """
+        Return a connection to every server that has keys, in the order of their addresses.
+
+        Raises
+        ------
+        ServerUnreachableError
+            If one of them cannot be reached.
+        """
+        return [self._node(address) for address in sorted(self._slots.masters)]
+
     def confirm(self, commands: bytes, answers: int) -> list[list[Any]]:
         """
         Ask every node that took part of the last batch; before the first batch, every master.

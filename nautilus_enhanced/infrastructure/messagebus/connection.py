@@ -220,6 +220,10 @@ class ServerConnection:
         commands = [query for _, query in queries]
         return self.exchange(b"".join(commands), len(commands))
 
+    def each_master(self) -> list[ServerConnection]:
+        """Return a connection to every server that has keys: here it is one."""
+        return [self]
+
     def confirm(self, commands: bytes, answers: int) -> list[list[Any]]:
         """
         Ask every server that took part of the last batch: here it is one.

@@ -30,6 +30,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachable
 from nautilus_enhanced.infrastructure.messagebus.evidence import Verdict
 from nautilus_enhanced.infrastructure.messagebus.journal.access import NoJournal
 from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
+from nautilus_enhanced.infrastructure.messagebus.streams.registry import announcement
 from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
 from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
@@ -339,6 +340,9 @@ class StreamWriter:
         unknown = [] if batch.ids else batch.unknown_streams()
         if unknown:
             keys = [stream.key for stream in unknown]
+            # Before their last IDs, so that they are told again if this connection breaks. That
+            # the server may refuse it is no trouble of the messages.
+            connection.ask(announcement(keys, self._clock.time_ns() // 1_000_000))
             for stream, last_id in zip(unknown, connection.last_ids(keys), strict=True):
                 stream.last_id = parse_entry_id(last_id)
         now_ms = self._clock.time_ns() // 1_000_000

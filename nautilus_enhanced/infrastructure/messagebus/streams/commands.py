@@ -53,6 +53,11 @@ class PendingEntry(msgspec.Struct, frozen=True):
     idle_ms: int
     deliveries: int
 
+    @property
+    def raw_id(self) -> bytes:
+        """Return its ID as the server writes it."""
+        return format_entry_id(self.entry_id)
+
 
 class GroupFacts(msgspec.Struct, frozen=True, kw_only=True):
     """

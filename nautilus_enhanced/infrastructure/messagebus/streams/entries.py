@@ -20,13 +20,14 @@ from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_PAYLOAD
 from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TOPIC
 from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TYPE
 from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
-# A message of ours without anything to tell has these many names and values.
-_PLAIN: Final = 8
+# A message without anything to tell has so many names and values at most.
+PLAIN: Final = 8
 
 
-class StreamMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class StreamMessage(msgspec.Struct, frozen=True, gc=False):
     """
     A message that was read from a stream.
 
@@ -36,42 +37,67 @@ class StreamMessage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         The topic.
     payload : bytes
         The payload as it was published.
-    body : Any
-        The payload decoded, as the subscription asked for; the payload itself if it did not.
     stream : str
         The key of the stream.
-    entry_id : tuple[int, int]
-        The entry's ID: milliseconds since the UNIX epoch by the clock of who published it (the
-        server's, if that was a stock bus), and a number.
+    raw_id : bytes
+        The entry's ID as the server writes it.
+    fields : list[bytes]
+        All names and values of the entry, by turns.
+    body : Any
+        The payload decoded, as the subscription asked for; the payload itself if it did not.
     deliveries : int
         How often it was given to a handler of this group, this time included.
-    gap : int
-        Messages of its topic that its publisher had to drop before it.
-    journaled_at : int or None
-        Nanoseconds since the UNIX epoch at which it was put into the journal that it comes from.
-    type, encoding : str
-        What the publisher says about the payload.
     """
 
     topic: str
     payload: bytes
     stream: str
-    entry_id: EntryId
+    raw_id: bytes
+    fields: list[bytes]
     body: Any = None
     deliveries: int = 1
-    gap: int = 0
-    journaled_at: int | None = None
-    type: str = ""
-    encoding: str = ""
 
     @property
     def id(self) -> str:
-        """Return the entry's ID as the server writes it."""
-        return f"{self.entry_id[0]}-{self.entry_id[1]}"
+        """Return the entry's ID as text."""
+        return self.raw_id.decode()
+
+    @property
+    def entry_id(self) -> EntryId:
+        """
+        Return the entry's ID as numbers.
+
+        Milliseconds since the UNIX epoch by the clock of who published it (the server's, if that
+        was a stock bus), and a number.
+        """
+        return parse_entry_id(self.raw_id)
+
+    @property
+    def type(self) -> str:
+        """Return what the publisher says of the type; most often nothing."""
+        return self._text(FIELD_TYPE)
+
+    @property
+    def encoding(self) -> str:
+        """Return what the publisher says of the encoding: a stock bus always says ``Json``."""
+        return self._text(FIELD_ENCODING)
+
+    @property
+    def gap(self) -> int:
+        """Return how many messages of its topic its publisher had to drop before it."""
+        return number_of(self.fields, FIELD_GAP) or 0
+
+    @property
+    def journaled_at(self) -> int | None:
+        """Return when it was put into a journal, in UNIX nanoseconds; None if it never was."""
+        return number_of(self.fields, FIELD_JOURNALED_AT)
 
     def age_ms(self, now_ms: int) -> int:
         """Return milliseconds since it was published; not less than 0 if the clocks disagree."""
         return max(0, now_ms - self.entry_id[0])
+
+    def _text(self, name: bytes) -> str:
+        return (value_of(self.fields, name) or b"").decode("utf-8", "backslashreplace")
 
 
 def topic_and_payload(fields: list[bytes]) -> tuple[bytes, bytes] | None:
@@ -90,22 +116,16 @@ def topic_and_payload(fields: list[bytes]) -> tuple[bytes, bytes] | None:
     return None if topic is None or payload is None else (topic, payload)
 
 
-def marks(fields: list[bytes]) -> dict[str, Any]:
+def value_of(fields: list[bytes], name: bytes) -> bytes | None:
+    """Return the value of a field, or None if there is no such."""
+    return dict(zip(fields[::2], fields[1::2], strict=False)).get(name)
+
+
+def number_of(fields: list[bytes], name: bytes) -> int | None:
     """
-    Return what an entry says beside topic and payload, by the names of `StreamMessage`.
+    Return the number in a field, or None.
 
-    A number that is none counts as not said: another writer may use the name for something else.
+    What is no number counts as not said: another writer may use the name for something else.
     """
-    if len(fields) == _PLAIN and fields[4] == FIELD_TYPE and not fields[5]:
-        return {"encoding": fields[7].decode("utf-8", "replace")}
-    by_name = dict(zip(fields[::2], fields[1::2], strict=False))
-    return {
-        "type": by_name.get(FIELD_TYPE, b"").decode("utf-8", "replace"),
-        "encoding": by_name.get(FIELD_ENCODING, b"").decode("utf-8", "replace"),
-        "gap": _number(by_name.get(FIELD_GAP)) or 0,
-        "journaled_at": _number(by_name.get(FIELD_JOURNALED_AT)),
-    }
-
-
-def _number(raw: bytes | None) -> int | None:
+    raw = value_of(fields, name)
     return int(raw) if raw is not None and raw.isdigit() else None

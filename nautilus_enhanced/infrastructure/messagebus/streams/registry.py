@@ -25,7 +25,7 @@ MAX_REGISTERED: Final = 100_000
 MAX_NEWS: Final = 10_000
 SCAN_COUNT: Final = 1_000
 
-_REGISTRY: Final = REGISTRY_KEY.encode()
+REGISTRY: Final = REGISTRY_KEY.encode()
 _NEWS: Final = REGISTRY_NEWS_KEY.encode()
 _FIELD: Final = b"key"
 
@@ -49,8 +49,8 @@ def announcement(keys: Iterable[bytes], now_ms: int) -> list[Query]:
     scored = [part for key in keys for part in (b"%d" % now_ms, key)]
     oldest_to_go = b"%d" % -(MAX_REGISTERED + 1)
     queries = [
-        (_REGISTRY, command(b"ZADD", _REGISTRY, *scored)),
-        (_REGISTRY, command(b"ZREMRANGEBYRANK", _REGISTRY, b"0", oldest_to_go)),
+        (REGISTRY, command(b"ZADD", REGISTRY, *scored)),
+        (REGISTRY, command(b"ZREMRANGEBYRANK", REGISTRY, b"0", oldest_to_go)),
     ]
     queries += [
         (_NEWS, command(b"XADD", _NEWS, b"MAXLEN", b"~", b"%d" % MAX_NEWS, b"*", _FIELD, key))
@@ -61,12 +61,12 @@ def announcement(keys: Iterable[bytes], now_ms: int) -> list[Query]:
 
 def registered() -> Query:
     """Return the command for all streams that were told of, with its key."""
-    return _REGISTRY, command(b"ZRANGE", _REGISTRY, b"0", b"-1")
+    return REGISTRY, command(b"ZRANGE", REGISTRY, b"0", b"-1")
 
 
 def forget(keys: Iterable[bytes]) -> Query:
     """Return the command that takes streams out, which are gone, with its key."""
-    return _REGISTRY, command(b"ZREM", _REGISTRY, *keys)
+    return REGISTRY, command(b"ZREM", REGISTRY, *keys)
 
 
 def news(after: bytes, block_ms: int | None) -> Query:

@@ -8,7 +8,7 @@ import hiredis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nautilus_enhanced.infrastructure.messagebus.streams.entries import marks
+from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import topic_and_payload
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import MAX_ERROR_LENGTH
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import MAX_LETTERS
@@ -58,8 +58,8 @@ def test_a_retry_is_a_message_that_knows_where_it_comes_from(letter: DeadLetter)
     added = items(encode_retry(letter.group, fields))
     assert added[1] == f"nt-enhanced:retry:{letter.group}".encode()
     assert topic_and_payload(added[6:]) == (letter.topic.encode(), letter.payload)
-    said = marks(added[6:])
-    assert (said["type"], said["encoding"]) == (letter.type, letter.encoding)
+    said = StreamMessage("", b"", "", b"0-0", added[6:])
+    assert (said.type, said.encoding) == (letter.type, letter.encoding)
     assert added[6:][8:] == [b"stream", letter.stream.encode(), b"entry_id", fields[15]]
 
 

@@ -1,0 +1,186 @@
+"""The thread that tells the server what is done, and puts aside what cannot be done."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections import deque
+from typing import TYPE_CHECKING
+from typing import Final
+from typing import Protocol
+
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import NO_GROUP
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import acknowledge
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
+from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
+from nautilus_enhanced.infrastructure.messagebus.streams.letters import encode_letter
+from nautilus_enhanced.infrastructure.messagebus.streams.worker import ConnectedThread
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.streams.read_stream import ReadStream
+    from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
+
+
+# IDs in one XACK.
+MAX_IDS: Final = 512
+# Dead letters in one go.
+MAX_LETTERS_AT_ONCE: Final = 32
+# What is done within this time is told together: nobody waits for it.
+_GATHER_S: Final = 0.001
+_IDLE_S: Final = 1.0
+
+
+class Settling(Protocol):
+    """Takes what needs no handler any more."""
+
+    def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
+        """Note that entries are done."""
+
+    def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
+        """Note that an entry cannot be handled."""
+
+    def is_idle(self) -> bool:
+        """Return whether all of it is known to the server."""
+
+
+class NoSettling:
+    """Stand for the acknowledgement where no group keeps a place."""
+
+    def __init__(self, figures: SubscriptionFigures) -> None:
+        self._figures = figures
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+    def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
+        """Forget entries."""
+        source.in_hand.difference_update(ids)
+
+    def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
+        """Forget an entry, counted."""
+        self._figures.counts["given_up"] += 1
+        source.in_hand.discard(raw_id)
+
+    @staticmethod
+    def is_idle() -> bool:
+        """Return True."""
+        return True
+
+
+class Acknowledger(ConnectedThread):
+    """
+    Acknowledge entries in batches, and write dead letters before they are acknowledged.
+
+    What is noted is bounded by what is in hand. It is kept until the server has answered, across
+    connections: to acknowledge twice is harmless, and a dead letter may be there twice when the
+    connection broke just then.
+
+    Parameters
+    ----------
+    connect : Callable[[], BusConnection]
+        Makes a connection, not yet opened.
+    backoff : Backoff
+        The pauses.
+    figures : SubscriptionFigures
+        The figures.
+    group : bytes
+        The group.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], BusConnection],
+        backoff: Backoff,
+        figures: SubscriptionFigures,
+        group: bytes,
+    ) -> None:
+        super().__init__("nt-enhanced-acknowledger", connect, backoff, figures)
+        self._group = group
+        self._done: deque[tuple[ReadStream, bytes]] = deque()
+        self._letters: deque[tuple[ReadStream, bytes, DeadLetter]] = deque()
+        self._sending: dict[ReadStream, list[bytes]] = {}
+        self._bell = threading.Event()
+
+    def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
+        """Note that entries are done, from any thread."""
+        self._done.extend((source, raw_id) for raw_id in ids)
+        if not self._bell.is_set():
+            self._bell.set()
+
+    def settle_one(self, source: ReadStream, raw_id: bytes) -> None:
+        """Note that an entry is done, from any thread."""
+        self._done.append((source, raw_id))
+        if not self._bell.is_set():
+            self._bell.set()
+
+    def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
+        """Note that an entry is to be a dead letter, from any thread."""
+        self._letters.append((source, raw_id, letter))
+        self._bell.set()
+
+    def is_idle(self) -> bool:
+        """Return whether the server knows all that was noted."""
+        return not (self._done or self._letters or self._sending)
+
+    def ask_to_stop(self) -> None:
+        """Let the current step be the last one."""
+        super().ask_to_stop()
+        self._bell.set()
+
+    def step(self, connection: BusConnection) -> None:
+        """Wait for something to tell, and tell it."""
+        if self.is_idle():
+            self._bell.wait(_IDLE_S)
+            if not self.stopping.is_set():
+                self.stopping.wait(_GATHER_S)
+        # Clear first and look second: what is noted in between rings again.
+        self._bell.clear()
+        self._write_letters(connection)
+        self._acknowledge(connection)
+
+    def ended(self, connection: BusConnection) -> None:
+        """Tell what is left."""
+        while not self.is_idle():
+            self._write_letters(connection)
+            self._acknowledge(connection)
+
+    def _write_letters(self, connection: BusConnection) -> None:
+        while self._letters:
+            letters = [
+                self._letters[i] for i in range(min(len(self._letters), MAX_LETTERS_AT_ONCE))
+            ]
+            answers = connection.ask([encode_letter(letter) for _, _, letter in letters])
+            for (source, raw_id, _), answer in zip(letters, answers, strict=True):
+                # In order, so that what stands behind one that failed is written once more.
+                succeeded(answer, "a dead letter cannot be written")
+                self._letters.popleft()
+                self._done.append((source, raw_id))
+                self.figures.counts["dead_lettered"] += 1
+
+    def _acknowledge(self, connection: BusConnection) -> None:
+        if not self._sending:
+            gathered: dict[ReadStream, list[bytes]] = defaultdict(list)
+            for _ in range(len(self._done)):
+                source, raw_id = self._done.popleft()
+                gathered[source].append(raw_id)
+            self._sending = dict(gathered)
+        while self._sending:
+            source, ids = next(iter(self._sending.items()))
+            chunks = [ids[at : at + MAX_IDS] for at in range(0, len(ids), MAX_IDS)]
+            answers = connection.ask(
+                [(source.key, acknowledge(source.key, self._group, chunk)) for chunk in chunks]
+            )
+            for answer in answers:
+                if not is_error(answer, NO_GROUP):
+                    succeeded(answer, f"{source.name} cannot be acknowledged")
+            source.in_hand.difference_update(ids)
+            self.figures.counts["acknowledged"] += len(ids)
+            del self._sending[source]
+        self.succeeded()

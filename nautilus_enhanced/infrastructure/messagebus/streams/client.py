@@ -1,0 +1,238 @@
+"""The client of the stream side: subscriptions of a process, on one server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
+from nautilus_enhanced.infrastructure.messagebus.streams.choosing import TopicSelection
+from nautilus_enhanced.infrastructure.messagebus.streams.decoding import decoder_of
+from nautilus_enhanced.infrastructure.messagebus.streams.subscription import DEFAULT_CLOSE_S
+from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
+from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+    from collections.abc import Mapping
+    from datetime import datetime
+    from types import TracebackType
+    from typing import Self
+
+    from redis import CredentialProvider
+
+    from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.streams.choosing import Selection
+    from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
+    from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
+
+
+ALL_TRADERS: Final = StreamNaming(trader_id="*")
+
+
+class StreamClient:
+    """
+    Subscribe to what nodes publish, from any Python process, without NautilusTrader.
+
+    Reads what enhanced nodes write, and stock ones of 1.x and 2.x. Every method may be called from
+    any thread. A process that was forked makes a client of its own.
+
+    Parameters
+    ----------
+    url : str
+        The server's URL, such as ``redis://localhost:6379/0``.
+    naming : StreamNaming, optional
+        Whose streams are read, and how they are named; by default those of all traders, named as
+        the stock bus does.
+    connection : ConnectionSettings, optional
+        How to reach the server, and time limits; its `url` is not used.
+    credential_provider : redis.CredentialProvider, optional
+        Asked for user and password at every connect.
+    clock : Clock, optional
+        The clock.
+
+    Raises
+    ------
+    ConfigurationError
+        If the URL or a setting is outside of what is allowed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        naming: StreamNaming = ALL_TRADERS,
+        connection: ConnectionSettings | None = None,
+        credential_provider: CredentialProvider | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._url = url
+        self._naming = naming
+        self._settings = connection or ConnectionSettings()
+        self._connector = Connector(url, self._settings, credential_provider)
+        self._clock = clock
+        self._subscriptions: list[Subscription] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({redact_url(self._url)}, "
+            f"{len(self._subscriptions)} subscriptions)"
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Return the subscriptions that are not closed."""
+        return tuple(self._subscriptions)
+
+    def subscribe(
+        self,
+        patterns: str | Iterable[str],
+        handler: Callable[[StreamMessage], Any],
+        *,
+        group: str | None = None,
+        consumer: str | None = None,
+        start: str | datetime | Mapping[str, str | datetime] | None = None,
+        max_age_ms: int | None = None,
+        decode: Any = None,
+        streams: str | Iterable[str] | None = None,
+        settings: SubscriptionSettings | None = None,
+    ) -> Subscription:
+        """
+        Have a handler called with each message on topics that match.
+
+        It returns at once: `Subscription.ready` tells when what is published next is sure to be
+        seen. The handler is called on the event loop that runs now, or in a thread if none does.
+
+        Parameters
+        ----------
+        patterns : str or iterable of str
+            Topic patterns with ``*`` and ``?``, such as ``'events.order.*'``.
+        handler : Callable[[StreamMessage], Any]
+            A function, or a coroutine function.
+        group : str, optional
+            The consumer group. Its consumers, in any number of processes, share the messages; each
+            is acknowledged when its handler has returned, and until then comes again. Without
+            one, every subscription gets everything, and nothing twice.
+        consumer : str, optional
+            The name of this consumer, by default one that no other process has.
+        start : str, datetime, or mapping of str to these, optional
+            Where reading begins, for all topics or by patterns: ``'now'``, ``'beginning'``,
+            ``'resume'``, behind an entry ID, or at a time. By default market data, history,
+            snapshots, metrics and health begin now, and everything else is resumed where the
+            group stopped.
+        max_age_ms : int, optional
+            Milliseconds after which a message is acknowledged, counted and not delivered.
+        decode : {'raw', 'plain', 'nautilus'}, type, or Callable[[bytes], Any], optional
+            What `StreamMessage.body` is: see `decoder_of`.
+        streams : str or iterable of str, optional
+            Keys of streams, or patterns of keys, instead of those of the client's `naming`.
+        settings : SubscriptionSettings, optional
+            The rest.
+
+        Raises
+        ------
+        ConfigurationError
+            If a parameter is outside of what is allowed, two contradict, or a subscription of this
+            client has the group already.
+        ClientClosedError
+            If the client is closed.
+        """
+        chosen = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if not chosen:
+            raise ConfigurationError("patterns", chosen, "one topic pattern or more")
+        selection: Selection = TopicSelection(self._naming, chosen)
+        if streams is not None:
+            keys = (streams,) if isinstance(streams, str) else tuple(streams)
+            selection = KeySelection(keys, chosen)
+        with self._lock:
+            if self._closed:
+                raise ClientClosedError("the client is closed: make a new one")
+            if group is not None and any(one.group == group for one in self._subscriptions):
+                raise ConfigurationError(
+                    "group",
+                    group,
+                    "a group of its own for each subscription of a process",
+                    "Two with the same one would each get part of the messages",
+                )
+            subscription = Subscription(
+                self._connector.connect,
+                selection,
+                handler,
+                connection=self._settings,
+                group=group,
+                consumer=consumer,
+                start=start,
+                max_age_ms=max_age_ms,
+                decode=decoder_of(decode),
+                settings=settings,
+                clock=self._clock,
+                on_closed=self._forget,
+            )
+            self._subscriptions.append(subscription)
+        subscription.start()
+        return subscription
+
+    def _forget(self, subscription: Subscription) -> None:
+        with self._lock:
+            if subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)
+
+    def stop(self, timeout_s: float = DEFAULT_CLOSE_S) -> bool:
+        """
+        Close all subscriptions; calling it twice is harmless.
+
+        Parameters
+        ----------
+        timeout_s : float, default 5.0
+            Seconds to wait at most, for all of them.
+
+        Returns
+        -------
+        bool
+            Whether all that was in hand was handled.
+        """
+        with self._lock:
+            self._closed = True
+            subscriptions = list(self._subscriptions)
+        until = time.monotonic() + timeout_s
+        outcomes = [one.stop(max(0.0, until - time.monotonic())) for one in subscriptions]
+        return all(outcomes)
+
+    async def close(self, timeout_s: float = DEFAULT_CLOSE_S) -> bool:
+        """Do what `stop` does without blocking the event loop."""
+        return await asyncio.to_thread(self.stop, timeout_s)
