@@ -496,10 +496,12 @@ class ModelServer:
         return value is not None
 
     def _xadd(self, session: Session, request: list[bytes]) -> Any:
+        # What readers are told is answered and forgotten, since no message depends on it.
+        is_news = request[1].startswith(b"nt-enhanced:")
+        return b"1-0" if is_news else self._add_entry(session, request)
+
+    def _add_entry(self, session: Session, request: list[bytes]) -> Any:
         _, key, raw_id, *fields = request
-        if key.startswith(b"nt-enhanced:"):
-            # What readers are told: answered and forgotten, since no message depends on it.
-            return b"1-0"
         if raw_id.upper() in (b"NOMKSTREAM", b"MAXLEN", b"MINID", b"LIMIT"):
             raise NotImplementedError(request)
         ms_only = raw_id[:-2] if raw_id.endswith(b"-*") and raw_id != b"-*" else None

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicTable
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
 from nautilus_enhanced.infrastructure.messagebus.patterns import compile_pattern
@@ -83,10 +84,23 @@ class KeySelection(msgspec.Struct, frozen=True):
         The keys, or patterns of them with ``*`` and ``?``.
     patterns : tuple[str, ...], default ('*',)
         The patterns of the topics.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no key, or a pattern can match nothing.
     """
 
     keys: tuple[str, ...]
     patterns: tuple[str, ...] = ("*",)
+
+    def __post_init__(self) -> None:
+        if not self.keys:
+            raise ConfigurationError("streams", self.keys, "a key of a stream, or more")
+        for key in self.keys:
+            check_pattern("streams", key)
+        for pattern in self.patterns:
+            check_pattern("pattern", pattern)
 
     def key_patterns(self) -> list[bytes]:
         """Return the server's patterns of the keys."""

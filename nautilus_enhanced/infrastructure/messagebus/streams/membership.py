@@ -12,10 +12,10 @@ Decided here: what to take and what to give back. Done by `keeper`.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
-from zlib import crc32
 
 import msgspec
 
@@ -127,8 +127,8 @@ class Exchange(msgspec.Struct, frozen=True):
 
 
 def partition_of(key: bytes) -> int:
-    """Return the partition of a stream: the same in every process."""
-    return crc32(key) % PARTITIONS
+    """Return the partition of a stream: the same in every process, and spread for keys alike."""
+    return int.from_bytes(blake2b(key, digest_size=4).digest(), "big") % PARTITIONS
 
 
 def share(members: AbstractSet[str], consumer: str) -> int:
