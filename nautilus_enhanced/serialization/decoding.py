@@ -24,13 +24,18 @@ def decode_message(payload: bytes) -> Any:
     payload : bytes
         The payload, JSON or msgpack.
 
+    Returns
+    -------
+    Any
+        The object; a dict, where the type is not registered, or none is said. Types of a user's own
+        are registered by ``nautilus_trader.serialization.base.register_serializable_type``.
+
     Raises
     ------
-    RuntimeError
-        If its type is not known: types of a user's own are registered by
-        ``nautilus_trader.serialization.base.register_serializable_type``.
     msgspec.DecodeError
         If it is neither JSON nor msgpack.
+    TypeError
+        If it is no map.
     """
     # A message is a map in either encoding.
     is_json = payload[:1] == b"{"

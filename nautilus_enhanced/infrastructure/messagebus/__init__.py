@@ -25,6 +25,9 @@ from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
+from nautilus_enhanced.infrastructure.messagebus.errors import RequestError
+from nautilus_enhanced.infrastructure.messagebus.errors import RequestFailedError
+from nautilus_enhanced.infrastructure.messagebus.errors import RequestTimeoutError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
@@ -47,6 +50,8 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatist
 from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.streams import Envelope
+from nautilus_enhanced.infrastructure.messagebus.streams import Request
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams import Subscription
@@ -72,6 +77,7 @@ __all__ = [
     "DispatchSettings",
     "DurabilitySettings",
     "EnhancedBusError",
+    "Envelope",
     "FlowRule",
     "HealthFinding",
     "HealthReport",
@@ -92,6 +98,10 @@ __all__ = [
     "PrioritySettings",
     "PublishRule",
     "PublishingSettings",
+    "Request",
+    "RequestError",
+    "RequestFailedError",
+    "RequestTimeoutError",
     "ServerError",
     "ServerUnreachableError",
     "Statistics",

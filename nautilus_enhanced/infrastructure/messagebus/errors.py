@@ -135,3 +135,31 @@ class IndeterminateError(PublishError):
 
 class NotAcceptedError(PublishError):
     """The server refused the message for good, or the client was closed before it was sent."""
+
+
+class RequestError(EnhancedBusError):
+    """A request got no good reply."""
+
+
+class RequestTimeoutError(RequestError):
+    """Nobody replied in time: start who responds, or wait longer. It may be done all the same."""
+
+
+class RequestFailedError(RequestError):
+    """
+    Who responds raised, or the reply is not what was asked for.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    error_type : str
+        The class of what was raised there.
+    """
+
+    def __init__(self, message: str, error_type: str = "") -> None:
+        self.error_type = error_type
+        super().__init__(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.error_type)

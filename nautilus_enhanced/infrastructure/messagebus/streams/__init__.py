@@ -2,12 +2,16 @@
 
 from nautilus_enhanced.infrastructure.messagebus.streams.client import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
+from nautilus_enhanced.infrastructure.messagebus.streams.envelope import Envelope
+from nautilus_enhanced.infrastructure.messagebus.streams.responding import Request
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
 
 
 __all__ = [
+    "Envelope",
+    "Request",
     "StreamClient",
     "StreamMessage",
     "Subscription",

@@ -65,6 +65,10 @@ class TopicSelection(msgspec.Struct, frozen=True):
         keys = [base, *(f"{base}:{pattern}" for pattern in self.patterns)]
         return [encode_text(_ONLY_OF_SERVER.sub(r"\\\1", key)) for key in keys]
 
+    def exact_keys(self) -> tuple[bytes, ...]:
+        """Return the keys that need not be looked for: none, since there are two namings."""
+        return ()
+
     def chooser(self) -> StreamChooser:
         """Return what chooses among keys and topics."""
         parts = (
@@ -105,6 +109,10 @@ class KeySelection(msgspec.Struct, frozen=True):
     def key_patterns(self) -> list[bytes]:
         """Return the server's patterns of the keys."""
         return [encode_text(_ONLY_OF_SERVER.sub(r"\\\1", key)) for key in self.keys]
+
+    def exact_keys(self) -> tuple[bytes, ...]:
+        """Return the keys that need not be looked for, whether they are there or not."""
+        return tuple(encode_text(key) for key in self.keys if "*" not in key and "?" not in key)
 
     def chooser(self) -> StreamChooser:
         """Return what chooses among keys and topics."""

@@ -9,15 +9,28 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
 from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.choosing import TopicSelection
 from nautilus_enhanced.infrastructure.messagebus.streams.decoding import decoder_of
+from nautilus_enhanced.infrastructure.messagebus.streams.envelope import decode_envelope
+from nautilus_enhanced.infrastructure.messagebus.streams.envelope import request_key
+from nautilus_enhanced.infrastructure.messagebus.streams.requests import Requester
+from nautilus_enhanced.infrastructure.messagebus.streams.requests import make_requester_name
+from nautilus_enhanced.infrastructure.messagebus.streams.responding import AnswerStore
+from nautilus_enhanced.infrastructure.messagebus.streams.responding import Responder
+from nautilus_enhanced.infrastructure.messagebus.streams.sender import Sender
+from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
+from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import DEFAULT_CLOSE_S
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
+from nautilus_enhanced.infrastructure.messagebus.streams.subscription import make_backoff
+from nautilus_enhanced.infrastructure.messagebus.streams.subscription import runs_in_threads
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
@@ -35,10 +48,12 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.choosing import Selection
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
-    from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
+    from nautilus_enhanced.infrastructure.messagebus.streams.responding import Request
 
 
 ALL_TRADERS: Final = StreamNaming(trader_id="*")
+# How long closing gives to replies that are not sent yet, at least.
+_SENDING_S: Final = 0.5
 
 
 class StreamClient:
@@ -81,7 +96,10 @@ class StreamClient:
         self._naming = naming
         self._settings = connection or ConnectionSettings()
         self._connector = Connector(url, self._settings, credential_provider)
-        self._clock = clock
+        self._clock = clock or SystemClock()
+        self._name = make_requester_name()
+        self._sender: Sender | None = None
+        self._requester: Requester | None = None
         self._subscriptions: list[Subscription] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -180,8 +198,7 @@ class StreamClient:
             keys = (streams,) if isinstance(streams, str) else tuple(streams)
             selection = KeySelection(keys, chosen)
         with self._lock:
-            if self._closed:
-                raise ClientClosedError("the client is closed: make a new one")
+            self._require_open()
             if group is not None and any(one.group == group for one in self._subscriptions):
                 raise ConfigurationError(
                     "group",
@@ -207,6 +224,155 @@ class StreamClient:
         subscription.start()
         return subscription
 
+    async def request(
+        self,
+        topic: str,
+        message: Any,
+        *,
+        timeout: float = 5.0,  # noqa: ASYNC109 (each of several tries has it)
+        retries: int = 0,
+        priority: MessagePriority = MessagePriority.HIGH,
+        destinations: Iterable[str] = (),
+        decode: Any = None,
+    ) -> Any:
+        """
+        Ask whoever responds to a topic, and return the reply.
+
+        Parameters
+        ----------
+        topic : str
+            The topic.
+        message : Any
+            Bytes, or an object that msgspec can encode, which becomes msgpack.
+        timeout : float, default 5.0
+            Seconds to wait for the reply, at each try.
+        retries : int, default 0
+            How often it is sent again when there was none. It is answered once all the same.
+        priority : MessagePriority, default HIGH
+            What the envelope says to who responds.
+        destinations : iterable of str, default ()
+            The groups that are to respond; all that respond to the topic if there is none.
+        decode : {'raw', 'plain', 'nautilus'}, type, or Callable[[bytes], Any], optional
+            What is returned: see `decoder_of`. The bytes of the reply without it.
+
+        Raises
+        ------
+        RequestTimeoutError
+            If there was no reply in time, to any of the tries.
+        RequestFailedError
+            If the handler raised, or the reply cannot be decoded.
+        BufferFullError
+            If 10,000 requests wait already.
+        ClientClosedError
+            If the client is closed.
+        ConfigurationError
+            If a parameter is outside of what is allowed.
+        """
+        decoder = decoder_of(decode)
+        requester = self._start_requester()
+        return await requester.request(
+            topic,
+            message,
+            timeout_s=timeout,
+            retries=retries,
+            priority=priority,
+            destinations=destinations,
+            decode=decoder,
+        )
+
+    def respond(
+        self,
+        patterns: str | Iterable[str],
+        handler: Callable[[Request], Any],
+        *,
+        group: str,
+        decode: Any = None,
+        settings: SubscriptionSettings | None = None,
+    ) -> Subscription:
+        """
+        Answer requests on topics that match.
+
+        The processes that respond with the same group share the requests. A request that is sent
+        again, because its reply came late or not at all, gets the same reply and does not reach
+        the handler again while it is remembered: for as long as the request itself lives.
+
+        Parameters
+        ----------
+        patterns : str or iterable of str
+            Topic patterns with ``*`` and ``?``.
+        handler : Callable[[Request], Any]
+            A function, or a coroutine function, that returns bytes or what msgspec can encode.
+            What it raises the requester gets as a `RequestFailedError`.
+        group : str
+            The group that responds.
+        decode : {'raw', 'plain', 'nautilus'}, type, or Callable[[bytes], Any], optional
+            What `Request.body` is: see `decoder_of`.
+        settings : SubscriptionSettings, optional
+            The rest. Requests on one topic are answered one after the other, unless `order` is
+            ``'none'``.
+
+        Raises
+        ------
+        ConfigurationError
+            If a parameter is outside of what is allowed.
+        ClientClosedError
+            If the client is closed.
+        """
+        chosen = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        if not callable(handler):
+            raise ConfigurationError("handler", handler, "a function or coroutine function")
+        responder = Responder(
+            handler,
+            group=group,
+            name=self._name,
+            decode=decoder_of(decode),
+            sender=self._start_sender(),
+            store=AnswerStore(self._connector.connect, group),
+            clock=self._clock,
+        )
+        in_threads = runs_in_threads(settings)
+        subscription = self.subscribe(
+            "*",
+            responder.take if in_threads else responder.take_on_loop,
+            group=group,
+            start="resume",
+            decode=decode_envelope,
+            streams=[request_key(pattern) for pattern in chosen],
+            settings=settings,
+        )
+        responder.server_time_ms = subscription.server_time_ms
+        return subscription
+
+    def _start_sender(self) -> Sender:
+        with self._lock:
+            self._require_open()
+            if self._sender is None:
+                self._sender = Sender(
+                    self._connector.connect,
+                    make_backoff(self._settings),
+                    SubscriptionFigures(),
+                    self._clock,
+                )
+                self._sender.start()
+            return self._sender
+
+    def _start_requester(self) -> Requester:
+        if self._requester is None:
+            requester = Requester(self._name, self._start_sender(), self._clock)
+            self._requester = requester
+            self.subscribe(
+                "*",
+                requester.take,
+                start="beginning",
+                streams=requester.reply_key,
+                settings=SubscriptionSettings(run_in="threads", order="none"),
+            )
+        return self._requester
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the client is closed: make a new one")
+
     def _forget(self, subscription: Subscription) -> None:
         with self._lock:
             if subscription in self._subscriptions:
@@ -230,7 +396,12 @@ class StreamClient:
             self._closed = True
             subscriptions = list(self._subscriptions)
         until = time.monotonic() + timeout_s
+        if self._requester is not None:
+            self._requester.close()
         outcomes = [one.stop(max(0.0, until - time.monotonic())) for one in subscriptions]
+        if self._sender is not None:
+            # Behind the subscriptions, whose handlers may have replied to the end.
+            self._sender.stop(max(_SENDING_S, until - time.monotonic()))
         return all(outcomes)
 
     async def close(self, timeout_s: float = DEFAULT_CLOSE_S) -> bool:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_JSON_BEGINS: Final = b'{["'
+# In msgpack a byte below this one is a number by itself, and nothing follows it; JSON is made of
+# them (https://github.com/msgpack/msgpack/blob/master/spec.md).
+_NO_NUMBER: Final = 0x80
 
 
 def decoder_of(decode: Any) -> Callable[[bytes], Any] | None:
@@ -63,8 +65,12 @@ def decoder_of(decode: Any) -> Callable[[bytes], Any] | None:
 
 
 def is_json(payload: bytes) -> bool:
-    """Return whether a payload is JSON, rather than msgpack."""
-    return payload[:1] in _JSON_BEGINS or not payload
+    """
+    Return whether a payload is JSON, rather than msgpack.
+
+    A payload of one byte, which may be a digit of the one and a number of the other, is msgpack.
+    """
+    return not payload or (len(payload) > 1 and payload[0] < _NO_NUMBER)
 
 
 def _of_type(kind: Any) -> Callable[[bytes], Any]:

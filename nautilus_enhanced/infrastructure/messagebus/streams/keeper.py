@@ -101,7 +101,7 @@ class GroupKeeper(ConnectedThread):
         self._settings = settings
         self._key_patterns = selection.key_patterns()
         self._chooser = selection.chooser()
-        self._more_keys = more_keys
+        self._more_keys = (*selection.exact_keys(), *more_keys)
         self._members_key = None if group is None else members_key(group)
         self._consumer = consumer or ""
         self._lease = lease

@@ -63,6 +63,10 @@ class Lease:
         """Note the server's time."""
         self.offset_ms = server_ms - asked_ns // 1_000_000
 
+    def server_ms(self, now_ns: int) -> int | None:
+        """Return the server's time in milliseconds since the UNIX epoch; None if not known yet."""
+        return None if self.offset_ms is None else now_ns // 1_000_000 + self.offset_ms
+
     def hold_forever(self) -> None:
         """Count on everything: without a group nobody else takes anything over."""
         self.until_ns = _FOREVER

@@ -135,7 +135,7 @@ class Subscription:
         self._acknowledger: Acknowledger | None = None
         if group is not None:
             self._acknowledger = Acknowledger(
-                connect, self._backoff(), self._figures, group.encode()
+                connect, make_backoff(connection), self._figures, group.encode()
             )
             self._settling = self._acknowledger
         handling = Handling(
@@ -151,7 +151,7 @@ class Subscription:
         self._runner = self._make_runner(handler, handling)
         self._keeper = GroupKeeper(
             connect,
-            self._backoff(),
+            make_backoff(connection),
             self._figures,
             settings=settings,
             selection=selection,
@@ -173,10 +173,6 @@ class Subscription:
         )
 
     # -- making ----------------------------------------------------------------------------------
-
-    def _backoff(self) -> Backoff:
-        settings = self._connection
-        return Backoff(settings.reconnect_min_ms / 1_000, settings.reconnect_max_ms / 1_000)
 
     def _make_runner(self, handler: Callable[[StreamMessage], Any], handling: Handling) -> Runner:
         if not callable(handler):
@@ -208,7 +204,7 @@ class Subscription:
     def _make_reader(self) -> StreamReader:
         return StreamReader(
             self._connect,
-            self._backoff(),
+            make_backoff(self._connection),
             self._figures,
             settings=self._settings,
             chooser=self._selection.chooser(),
@@ -341,6 +337,10 @@ class Subscription:
             **{name: counts[name] for name in names if name in counts},
         )
 
+    def server_time_ms(self) -> int | None:
+        """Return the server's time, in milliseconds since the UNIX epoch; None if not known yet."""
+        return self._lease.server_ms(self._clock.monotonic_ns())
+
     def health(self) -> HealthReport:
         """Return how the subscription is, why, and what to do about it."""
         return HealthReport(component="subscription", findings=tuple(self._findings()))
@@ -397,6 +397,22 @@ _TROUBLES: Final = (
     ),
     ("lost_leases", "{:,} times not heard of for too long", "raise `lease_ms`"),
 )
+
+
+def make_backoff(settings: ConnectionSettings) -> Backoff:
+    """Return the pauses between attempts that the settings ask for."""
+    return Backoff(settings.reconnect_min_ms / 1_000, settings.reconnect_max_ms / 1_000)
+
+
+def runs_in_threads(settings: SubscriptionSettings | None) -> bool:
+    """Return whether a handler that is subscribed here and now is called in threads."""
+    if settings is not None and settings.run_in != "auto":
+        return settings.run_in == "threads"
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
 
 
 def make_consumer_name() -> str:
