@@ -24,6 +24,10 @@ from nautilus_enhanced.infrastructure.messagebus.streams.requests import Request
 from nautilus_enhanced.infrastructure.messagebus.streams.requests import make_requester_name
 from nautilus_enhanced.infrastructure.messagebus.streams.responding import AnswerStore
 from nautilus_enhanced.infrastructure.messagebus.streams.responding import Responder
+from nautilus_enhanced.infrastructure.messagebus.streams.seen import DEFAULT_MAX_IDS
+from nautilus_enhanced.infrastructure.messagebus.streams.seen import SeenIds
+from nautilus_enhanced.infrastructure.messagebus.streams.seen import entry_of
+from nautilus_enhanced.infrastructure.messagebus.streams.seen import once
 from nautilus_enhanced.infrastructure.messagebus.streams.sender import Sender
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
@@ -99,6 +103,7 @@ class StreamClient:
         self._clock = clock or SystemClock()
         self._name = make_requester_name()
         self._sender: Sender | None = None
+        self._seen: list[SeenIds] = []
         self._requester: Requester | None = None
         self._subscriptions: list[Subscription] = []
         self._lock = threading.Lock()
@@ -197,6 +202,26 @@ class StreamClient:
         if streams is not None:
             keys = (streams,) if isinstance(streams, str) else tuple(streams)
             selection = KeySelection(keys, chosen)
+        return self._open(
+            selection,
+            handler,
+            group=group,
+            consumer=consumer,
+            start=start,
+            max_age_ms=max_age_ms,
+            decode=decoder_of(decode),
+            settings=settings,
+        )
+
+    def _open(
+        self,
+        selection: Selection,
+        handler: Callable[[StreamMessage], Any],
+        *,
+        group: str | None = None,
+        **options: Any,
+    ) -> Subscription:
+        """Make a subscription and start it."""
         with self._lock:
             self._require_open()
             if group is not None and any(one.group == group for one in self._subscriptions):
@@ -212,13 +237,9 @@ class StreamClient:
                 handler,
                 connection=self._settings,
                 group=group,
-                consumer=consumer,
-                start=start,
-                max_age_ms=max_age_ms,
-                decode=decoder_of(decode),
-                settings=settings,
                 clock=self._clock,
                 on_closed=self._forget,
+                **options,
             )
             self._subscriptions.append(subscription)
         subscription.start()
@@ -343,6 +364,43 @@ class StreamClient:
         responder.server_time_ms = subscription.server_time_ms
         return subscription
 
+    def once(
+        self,
+        handler: Callable[[StreamMessage], Any],
+        name: str,
+        *,
+        key: Callable[[StreamMessage], str] = entry_of,
+        max_ids: int = DEFAULT_MAX_IDS,
+    ) -> Callable[[StreamMessage], Any]:
+        """
+        Return a handler, for `subscribe`, that passes over what was handled before.
+
+        The server remembers it, in a round trip before the handler and one behind it. What is left
+        is a process that is killed between the handler's return and the second one.
+
+        Parameters
+        ----------
+        handler : Callable[[StreamMessage], Any]
+            A function, or a coroutine function.
+        name : str
+            Who remembers: all that use the same name share what they have seen.
+        key : Callable[[StreamMessage], str], optional
+            Tells one message from another, by default by stream and entry ID; an event's own ID
+            knows it again in another stream too.
+        max_ids : int, default 100,000
+            Messages that are remembered; the oldest are forgotten first.
+
+        Raises
+        ------
+        ConfigurationError
+            If a parameter is outside of what is allowed.
+        """
+        seen = SeenIds(self._connector.connect, name, max_ids, self._clock)
+        with self._lock:
+            self._require_open()
+            self._seen.append(seen)
+        return once(handler, seen, key, on_loop=not runs_in_threads(None))
+
     def _start_sender(self) -> Sender:
         with self._lock:
             self._require_open()
@@ -360,12 +418,11 @@ class StreamClient:
         if self._requester is None:
             requester = Requester(self._name, self._start_sender(), self._clock)
             self._requester = requester
-            self.subscribe(
-                "*",
+            self._open(
+                KeySelection((requester.reply_key,)),
                 requester.take,
                 start="beginning",
-                streams=requester.reply_key,
-                settings=SubscriptionSettings(run_in="threads", order="none"),
+                direct=True,
             )
         return self._requester
 
@@ -402,6 +459,8 @@ class StreamClient:
         if self._sender is not None:
             # Behind the subscriptions, whose handlers may have replied to the end.
             self._sender.stop(max(_SENDING_S, until - time.monotonic()))
+        for seen in self._seen:
+            seen.close()
         return all(outcomes)
 
     async def close(self, timeout_s: float = DEFAULT_CLOSE_S) -> bool:

@@ -280,6 +280,34 @@ class LoopRunner(Runner):
             self._timer = self._loop.call_later(wait_s, self.wake)
 
 
+class DirectRunner(Runner):
+    """
+    Call a handler on the thread that reads, at once: for one that is quick and does not fail.
+
+    There is one reader, and no second try.
+    """
+
+    def submit(self, deliveries: list[Delivery]) -> None:
+        """Have what was read handled."""
+        self._book.add(deliveries)
+        while (found := self._next(self._clock.monotonic_ns())) is not None:
+            delivery, message = found
+            try:
+                self._handler(message)
+            except Exception as error:  # noqa: BLE001 (another process may have written anything)
+                self._handling.failed(delivery, error)
+                self._handling.bury(delivery, error)
+                self._book.done(delivery)
+            else:
+                self._succeeded(delivery)
+
+    def wake(self) -> None:
+        """Do nothing: nothing waits."""
+
+    def stop(self) -> None:
+        """Do nothing: the reader stops."""
+
+
 class ThreadRunner(Runner):
     """
     Call a handler in threads of its own.

@@ -27,6 +27,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import retry_key
 from nautilus_enhanced.infrastructure.messagebus.streams.lease import Lease
 from nautilus_enhanced.infrastructure.messagebus.streams.reader import StreamReader
+from nautilus_enhanced.infrastructure.messagebus.streams.runners import DirectRunner
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import LoopRunner
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import Runner
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import ThreadRunner
@@ -90,6 +91,8 @@ class Subscription:
         The rest.
     clock : Clock, optional
         The clock.
+    direct : bool, default False
+        If the handler is called on the thread that reads, which waits for it, and once only.
     on_closed : Callable[[Subscription], None], optional
         Called once when it is closed.
 
@@ -113,6 +116,7 @@ class Subscription:
         decode: Callable[[bytes], Any] | None = None,
         settings: SubscriptionSettings | None = None,
         clock: Clock | None = None,
+        direct: bool = False,
         on_closed: Callable[[Subscription], None] = lambda _: None,
     ) -> None:
         if group is not None:
@@ -148,7 +152,7 @@ class Subscription:
             figures=self._figures,
             settling=self._settling,
         )
-        self._runner = self._make_runner(handler, handling)
+        self._runner = self._make_runner(handler, handling, direct=direct)
         self._keeper = GroupKeeper(
             connect,
             make_backoff(connection),
@@ -174,10 +178,15 @@ class Subscription:
 
     # -- making ----------------------------------------------------------------------------------
 
-    def _make_runner(self, handler: Callable[[StreamMessage], Any], handling: Handling) -> Runner:
+    def _make_runner(
+        self, handler: Callable[[StreamMessage], Any], handling: Handling, *, direct: bool
+    ) -> Runner:
         if not callable(handler):
             raise ConfigurationError("handler", handler, "a function or coroutine function")
         settings = self._settings
+        args = (handler, handling, settings, self._lease, self._clock)
+        if direct:
+            return DirectRunner(*args)
         is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004 (an object with an asynchronous one)
         )
@@ -192,7 +201,6 @@ class Subscription:
                 "a function where it is called in threads, or no event loop runs",
                 "Subscribe from a coroutine, with `run_in` 'auto' or 'loop'",
             )
-        args = (handler, handling, settings, self._lease, self._clock)
         if settings.run_in == "threads" or (settings.run_in == "auto" and loop is None):
             return ThreadRunner(settings.threads, *args)
         if loop is None:
