@@ -46,7 +46,7 @@ long: $(TOX)
 
 bench: $(TOX)
 	@for benchmark in benchmarks/engine_*.py benchmarks/journal_*.py benchmarks/order_*.py \
-	benchmarks/outage_*.py benchmarks/pattern_*.py benchmarks/publish_*.py benchmarks/serialize_*.py \
+	benchmarks/outage_*.py benchmarks/pattern_*.py benchmarks/publish_*.py benchmarks/request_*.py benchmarks/serialize_*.py \
 	benchmarks/trading_*.py; do echo "$$benchmark"; \
 	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
 

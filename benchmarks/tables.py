@@ -120,6 +120,7 @@ _THROUGHPUT, _FLOOD = "publish_throughput", "publish_latency_under_flood"
 _CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
 _SERIALIZE = "serialize_cost"
 _JOURNAL, _EVENT = "journal_throughput", "journal_order_event"
+_REQUEST = "request_response"
 _RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
@@ -242,6 +243,18 @@ TABLES = {
             Figure("n", f"{_EVENT} p50", "samples", samples),
         ),
         benchmark=_JOURNAL,
+    ),
+    _REQUEST: Table(
+        (Key("between", "between"),),
+        (
+            *(Figure(f"{of} ms", f"{_REQUEST} {of}", "enhanced", number) for of in ("p50", "p99")),
+            *(
+                Figure(f"redis-py {of}", f"{_REQUEST} {of}", "stock", number)
+                for of in ("p50", "p99")
+            ),
+            Figure("bare sockets p50", f"{_REQUEST} p50", "ceiling", number),
+            Figure("n", f"{_REQUEST} p50", "samples", samples),
+        ),
     ),
     _SERIALIZE: Table(
         (Key("message", "kind"),),

@@ -232,6 +232,47 @@ async def test_cancelling_a_request_leaves_nothing_waiting(url) -> None:
         assert not asker._requester._waiting
 
 
+async def test_more_than_a_socket_takes_at_once_arrives_whole(url) -> None:
+    bodies = [bytes([number]) * 5_000_000 for number in range(4)]
+    async with StreamClient(url) as service, StreamClient(url) as asker:
+        service.respond("q", lambda r: r.body[::-1], group="g", settings=QUICK)
+        assert await asker.request("q", b"warm") == b"mraw"
+        replies = await asyncio.gather(*(asker.request("q", body) for body in bodies))
+    assert replies == bodies
+
+
+async def test_requests_survive_the_connections_that_carry_them(url, store) -> None:
+    calls: dict[int, int] = {}
+
+    def answer(request: Request) -> int:
+        calls[request.body] = calls.get(request.body, 0) + 1
+        return 2 * request.body
+
+    async with StreamClient(url) as service, StreamClient(url) as asker:
+        service.respond("q", answer, group="g", decode=int, settings=QUICK)
+        for number in range(30):
+            asking = asyncio.create_task(
+                asker.request("q", number, timeout=1.0, retries=10, decode=int)
+            )
+            if number % 10 == 5:
+                await asyncio.sleep(0)
+                store.client_kill_filter(_type="normal", skipme=True)
+            assert await asking == 2 * number
+    assert calls == dict.fromkeys(range(30), 1)
+
+
+async def test_what_the_server_refuses_is_told_and_given_up_in_time(url, store) -> None:
+    store.execute_command("ACL", "SETUSER", "limited", "on", ">pw", "~*", "&*", "+@all", "-xadd")
+    address = url.replace("redis://", "redis://limited:pw@")
+    async with StreamClient(address) as asker:
+        with pytest.raises(RequestTimeoutError):
+            await asker.request("q", 1, timeout=0.2)
+        sender = asker._sender
+        await until(lambda: "NOPERM" in sender.figures.last_error)
+        # Past its time it is not tried again.
+        await until(sender.is_idle)
+
+
 @pytest.mark.parametrize(
     ("wrong", "field"),
     [

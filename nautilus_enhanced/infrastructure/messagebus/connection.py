@@ -10,6 +10,7 @@ hiredis parses the answers, without a Python call for each command. Outside of t
 from __future__ import annotations
 
 import socket
+import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Any
@@ -148,6 +149,23 @@ class ServerConnection:
         except OSError as error:
             raise _broken(error) from error
         self.bytes_sent += len(commands)
+
+    def try_send(self, commands: bytes) -> int:
+        """
+        Write as much of `commands` as goes without waiting; return how many bytes that is.
+
+        None of them go over TLS, whose sockets do not bear a writer beside a reader, and none
+        where the connection is broken: who reads from it finds that out.
+        """
+        server = self._connection._sock  # noqa: SLF001 (as in `_socket`)
+        if server is None or isinstance(server, ssl.SSLSocket):
+            return 0
+        try:
+            sent: int = server.send(commands, socket.MSG_DONTWAIT)
+        except OSError:
+            return 0
+        self.bytes_sent += sent
+        return sent
 
     def receive(self, answers: int) -> list[Any]:
         """

@@ -22,6 +22,7 @@ COMPARISONS = sorted(
             "outage_",
             "pattern_",
             "publish_",
+            "request_",
             "serialize_",
             "trading_",
         )
