@@ -323,7 +323,7 @@ class StreamSettings(Settings, frozen=True, kw_only=True):
 
 class WorkerSettings(Settings, frozen=True, kw_only=True):
     """
-    Settings of the workers that consumers share; read by consumers only.
+    Settings of the threads in which consumers call a handler; read by consumers only.
 
     Parameters
     ----------
@@ -331,14 +331,43 @@ class WorkerSettings(Settings, frozen=True, kw_only=True):
         Workers at least (1 to 50).
     max_workers : int, default 4
         Workers at most (`min_workers` to 50).
+    scale_up_at : float, default 0.8
+        Share of their time that workers are busy from which on there is one more.
+    scale_down_at : float, default 0.3
+        Share at and below which there is one fewer (less than `scale_up_at`).
+    waiting_per_worker : int, default 1,000
+        Messages that may wait for each worker (1 to 1,000,000); above that there is one more.
+    window_ms : int, default 1,000
+        Milliseconds over which the share is measured (10 to 600,000).
+    cooldown_ms : int, default 5,000
+        Milliseconds between two changes of their number (0 to 3,600,000).
     """
 
     min_workers: int = 1
     max_workers: int = 4
+    scale_up_at: float = 0.8
+    scale_down_at: float = 0.3
+    waiting_per_worker: int = 1_000
+    window_ms: int = 1_000
+    cooldown_ms: int = 5_000
 
     def __post_init__(self) -> None:
         check_range("workers.min_workers", self.min_workers, 1, 50, " workers")
         check_range("workers.max_workers", self.max_workers, self.min_workers, 50, " workers")
+        shares = (self.scale_down_at, self.scale_up_at)
+        if not all(isinstance(share, int | float) for share in shares) or not (
+            0.0 <= self.scale_down_at < self.scale_up_at <= 1.0
+        ):
+            raise ConfigurationError(
+                "workers.scale_down_at, workers.scale_up_at",
+                shares,
+                "0 <= scale_down_at < scale_up_at <= 1",
+            )
+        check_range(
+            "workers.waiting_per_worker", self.waiting_per_worker, 1, 1_000_000, " messages"
+        )
+        check_range("workers.window_ms", self.window_ms, 10, 600_000, " ms")
+        check_range("workers.cooldown_ms", self.cooldown_ms, 0, 3_600_000, " ms")
 
 
 class MonitoringSettings(Settings, frozen=True, kw_only=True):
