@@ -208,7 +208,7 @@ class GroupKeeper(ConnectedThread):
         )
         if self._seen is None:
             self._lease.is_first = seen.members == {self._consumer}
-        elif not seen.was_member:
+        elif not seen.was_member and seen.made == self._seen.made:
             self._lose()
         self._seen = seen
         for number in exchange.returned:
@@ -299,6 +299,10 @@ class GroupKeeper(ConnectedThread):
         if not self._is_dirty:
             return
         self._is_dirty = False
+        # A server that has lost what it knew has given them to others, perhaps. What is in hand of
+        # them nobody else has: it is still handled.
+        for key in [key for key in self._streams if not self._is_mine(key)]:
+            del self._streams[key]
         for key, topic in self._known.items():
             if key not in self._streams and self._is_mine(key):
                 appeared = key in self._appeared

@@ -5,7 +5,8 @@ A consumer group of Redis hands the entries of one stream to whoever asks, and t
 handle two events of one order at the same time. So the streams are divided into partitions by
 their keys, and a consumer reads only those of the partitions that it holds. A hash on the server
 says who is a member until when, by the server's clock, and who holds which partition; what a
-member holds is free when its time is up. One script makes each change in one step.
+member holds is free when its time is up and another one has noticed. One script makes each change
+in one step.
 
 Decided here: what to take and what to give back. Done by `keeper`.
 """
@@ -35,19 +36,22 @@ _PARTITION: Final = b"p:"
 # KEYS[1] the hash; ARGV: the consumer, how long it is a member from now on in milliseconds (0 to
 # leave), how many partitions it gives back, these, and those that it would take if they are free.
 # Answers: the server's time in milliseconds, whether it was a member all the time, the members,
-# and partitions and holders by turns.
+# partitions and holders by turns, and what was noted when the hash was made. Who is late is a
+# member all the same if nobody has looked since. PEXPIRE comes first because a script that has
+# written goes on writing when the memory is full (HSET alone is refused then).
 SCRIPT: Final = b"""
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local me, ttl, returned = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local rows = redis.call('HGETALL', KEYS[1])
-local members, holders, was_member = {}, {}, 0
+local members, holders, was_member, made = {}, {}, 0, ''
 for i = 1, #rows, 2 do
   local kind, name = string.sub(rows[i], 1, 2), string.sub(rows[i], 3)
   if kind == 'm:' then
-    if tonumber(rows[i + 1]) > now then members[name] = true
+    if name == me or tonumber(rows[i + 1]) > now then members[name] = true
     else redis.call('HDEL', KEYS[1], rows[i]) end
-  elseif kind == 'p:' then holders[name] = rows[i + 1] end
+  elseif kind == 'p:' then holders[name] = rows[i + 1]
+  elseif kind == 'i:' then made = name end
 end
 if members[me] then was_member = 1 end
 for partition, holder in pairs(holders) do
@@ -60,6 +64,11 @@ if ttl == 0 then
   redis.call('HDEL', KEYS[1], 'm:' .. me)
   members[me] = nil
 else
+  redis.call('PEXPIRE', KEYS[1], ttl * 10)
+  if made == '' then
+    made = string.format('%d', now) .. ' ' .. me
+    redis.call('HSET', KEYS[1], 'i:' .. made, '')
+  end
   redis.call('HSET', KEYS[1], 'm:' .. me, string.format('%d', now + ttl))
   members[me] = true
   for i = 4, 3 + returned do
@@ -82,7 +91,7 @@ for partition, holder in pairs(holders) do
   held[#held + 1] = partition
   held[#held + 1] = holder
 end
-return {string.format('%d', now), was_member, names, held}
+return {string.format('%d', now), was_member, names, held, made}
 """
 
 
@@ -100,12 +109,15 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
         The consumers that are alive.
     holders : dict[int, str]
         Who holds a partition; those that nobody holds are left out.
+    made : str
+        When and by whom the group was made. If that changes, the server has lost what it knew.
     """
 
     now_ms: int
     was_member: bool
     members: frozenset[str]
     holders: dict[int, str]
+    made: str = ""
 
     def held_by(self, consumer: str) -> frozenset[int]:
         """Return the partitions of a consumer."""
@@ -193,7 +205,7 @@ def look(key: bytes) -> bytes:
 
 def parse_beat(answer: Any) -> Membership:
     """Return the group from the answer to `beat`."""
-    now_ms, was_member, members, held = answer
+    now_ms, was_member, members, held, made = answer
     return Membership(
         now_ms=int(now_ms),
         was_member=bool(was_member),
@@ -201,6 +213,7 @@ def parse_beat(answer: Any) -> Membership:
         holders={
             int(number): name.decode() for number, name in zip(held[::2], held[1::2], strict=True)
         },
+        made=made.decode(),
     )
 
 
