@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Final
 from typing import Protocol
 
+from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import NO_GROUP
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import acknowledge
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_about_keys
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
@@ -35,6 +37,8 @@ MAX_LETTERS_AT_ONCE: Final = 32
 # What is done within this time is told together: nobody waits for it.
 _GATHER_S: Final = 0.001
 _IDLE_S: Final = 1.0
+# How long dead letters wait that the server refuses.
+_PAUSE_S: Final = 0.2
 
 
 class Settling(Protocol):
@@ -107,6 +111,9 @@ class Acknowledger(ConnectedThread):
         self._letters: deque[tuple[ReadStream, bytes, DeadLetter]] = deque()
         self._sending: dict[ReadStream, list[bytes]] = {}
         self._bell = threading.Event()
+        self._letters_at = 0.0
+        # What the server last said to dead letters or acknowledgements that it refuses.
+        self.refused = ""
 
     def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
         """Note that entries are done, from any thread."""
@@ -136,20 +143,23 @@ class Acknowledger(ConnectedThread):
 
     def step(self, connection: BusConnection) -> None:
         """Wait for something to tell, and tell it."""
-        if self.is_idle():
-            self._bell.wait(_IDLE_S)
+        wait_s = self._letters_at - time.monotonic() if self._letters else _IDLE_S
+        if not self._done and not self._sending and wait_s > 0:
+            self._bell.wait(wait_s)
             if not self.stopping.is_set():
                 self.stopping.wait(_GATHER_S)
         # Clear first and look second: what is noted in between rings again.
         self._bell.clear()
-        self._write_letters(connection)
         self._acknowledge(connection)
+        # One that cannot be written waits, and no acknowledgement with it.
+        if time.monotonic() >= self._letters_at:
+            self._write_letters(connection)
 
     def ended(self, connection: BusConnection) -> None:
         """Tell what is left."""
-        while not self.is_idle():
-            self._write_letters(connection)
-            self._acknowledge(connection)
+        self._acknowledge(connection)
+        self._write_letters(connection)
+        self._acknowledge(connection)
 
     def _write_letters(self, connection: BusConnection) -> None:
         while self._letters:
@@ -159,28 +169,45 @@ class Acknowledger(ConnectedThread):
             answers = connection.ask([encode_letter(letter) for _, _, letter in letters])
             for (source, raw_id, _), answer in zip(letters, answers, strict=True):
                 # In order, so that what stands behind one that failed is written once more.
+                if is_about_keys(answer):
+                    self._letters_at = time.monotonic() + _PAUSE_S
+                    self._refuse(f"a dead letter cannot be written: {answer}")
+                    return
                 succeeded(answer, "a dead letter cannot be written")
                 self._letters.popleft()
                 self._done.append((source, raw_id))
                 self.figures.counts["dead_lettered"] += 1
+                self.refused = ""
 
     def _acknowledge(self, connection: BusConnection) -> None:
-        if not self._sending:
-            gathered: dict[ReadStream, list[bytes]] = defaultdict(list)
-            for _ in range(len(self._done)):
-                source, raw_id = self._done.popleft()
-                gathered[source].append(raw_id)
-            self._sending = dict(gathered)
-        while self._sending:
-            source, ids = next(iter(self._sending.items()))
+        for _ in range(len(self._done)):
+            source, raw_id = self._done.popleft()
+            self._sending.setdefault(source, []).append(raw_id)
+        refused = ""
+        for source, ids in list(self._sending.items()):
             chunks = [ids[at : at + MAX_IDS] for at in range(0, len(ids), MAX_IDS)]
             answers = connection.ask(
                 [(source.key, acknowledge(source.key, self._group, chunk)) for chunk in chunks]
             )
-            for answer in answers:
-                if not is_error(answer, NO_GROUP):
-                    succeeded(answer, f"{source.name} cannot be acknowledged")
+            # Where there is no such group, or no stream any more, nothing is pending.
+            errors = [one for one in answers if isinstance(one, Exception) and not _is_gone(one)]
+            if errors:
+                # Others first.
+                refused = f"{source.name} cannot be acknowledged: {errors[0]}"
+                continue
             source.in_hand.difference_update(ids)
             self.figures.counts["acknowledged"] += len(ids)
             del self._sending[source]
+        if refused:
+            self._refuse(refused)
+            raise ServerError(refused)
         self.succeeded()
+        if not self._letters:
+            self.refused = ""
+
+    def _refuse(self, reason: str) -> None:
+        self.refused = self.figures.last_error = reason
+
+
+def _is_gone(answer: Exception) -> bool:
+    return is_error(answer, NO_GROUP) or is_error(answer, "WRONGTYPE")

@@ -30,6 +30,8 @@ END: Final = b"$"
 
 NO_GROUP: Final = "NOGROUP"
 GROUP_EXISTS: Final = "BUSYGROUP"
+# Refusals that are about one key, or the command, and say nothing of the server as a whole.
+_ABOUT_KEYS: Final = ("WRONGTYPE", "NOPERM", "OOM")
 
 
 class PendingEntry(msgspec.Struct, frozen=True):
@@ -181,6 +183,11 @@ def consumer_info(key: bytes, group: bytes) -> bytes:
 def is_error(answer: Any, code: str = "") -> bool:
     """Return whether an answer is an error, of this code if one is given."""
     return isinstance(answer, Exception) and str(answer).startswith(code)
+
+
+def is_about_keys(answer: Any) -> bool:
+    """Return whether an answer is an error that another stream need not get."""
+    return isinstance(answer, Exception) and str(answer).startswith(_ABOUT_KEYS)
 
 
 def succeeded(answer: Any, what: str) -> Any:

@@ -288,7 +288,11 @@ class GroupKeeper(ConnectedThread):
                 while steps:
                     steps -= 1
                     (answer,) = server.exchange(registry.scan(cursor, pattern), 1)
-                    cursor, keys = succeeded(answer, "streams cannot be looked for")
+                    if isinstance(answer, Exception):
+                        # Those that writers tell of are read all the same.
+                        self.figures.last_error = f"streams cannot be looked for: {answer}"
+                        break
+                    cursor, keys = answer
                     self._learn(keys)
                     if cursor == b"0":
                         break

@@ -67,6 +67,8 @@ _POLL_S: Final = 0.002
 # Streams that are looked after in one go.
 _AT_ONCE: Final = 100
 _MAX_TOPICS: Final = 65_536
+# How long a stream is left alone that the server refuses.
+_BARRED_NS: Final = 1_000_000_000
 _NS_OF_MS: Final = 1_000_000
 
 
@@ -137,6 +139,8 @@ class StreamReader(ConnectedThread):
         self._by_key: dict[bytes, ReadStream] = {}
         self._rescan_at_ns = 0
         self._must_regain = False
+        # Streams that the server refuses, and until when they are left alone.
+        self.barred: dict[ReadStream, int] = {}
         # Set by the keeper, read by the thread.
         self.assigned: dict[bytes, ReadStream] = {}
         self._changed = threading.Event()
@@ -165,7 +169,7 @@ class StreamReader(ConnectedThread):
     def is_ready(self) -> bool:
         """Return whether all streams that are to be read are read."""
         return self._by_key is self.assigned and all(
-            stream.is_prepared for stream in self.assigned.values()
+            stream.is_prepared or stream in self.barred for stream in self.assigned.values()
         )
 
     def assign(self, streams: dict[bytes, ReadStream]) -> None:
@@ -185,8 +189,9 @@ class StreamReader(ConnectedThread):
         del connection
         if self._group:
             for stream in self._by_key.values():
-                if stream.is_prepared and stream.work is None:
-                    self._look_after(stream)
+                if stream.is_prepared:
+                    # Before anything newer, where order is kept.
+                    self._look_after(stream, all_of_it=self._ordered)
         # A server that was restarted may not know the group.
         self._must_regain = bool(self._group)
 
@@ -199,14 +204,17 @@ class StreamReader(ConnectedThread):
             return
         if self._must_regain:
             self._regain(connection)
-        new = [stream for stream in streams.values() if not stream.is_prepared]
+        new = [s for s in streams.values() if not s.is_prepared and not self._is_barred(s)]
         for at in range(0, len(new), _AT_ONCE):
             self._prepare(connection, new[at : at + _AT_ONCE])
         self._rescan(connection)
-        at_work = [stream for stream in streams.values() if stream.work is not None]
+        at_work = [s for s in streams.values() if s.work is not None and not self._is_barred(s)]
         for stream in at_work:
             self._work(connection, stream)
         readable = [stream for stream in streams.values() if not stream.is_held_up]
+        if self.barred:
+            self.barred = {s: until for s, until in self.barred.items() if streams.get(s.key) is s}
+            readable = [s for s in readable if s.is_prepared and not self._is_barred(s)]
         room = self._settings.max_in_hand - self._runner.in_hand
         if room <= 0:
             self._runner.wait_for_room(_PAUSE_S)
@@ -218,6 +226,18 @@ class StreamReader(ConnectedThread):
 
     def _is_granted(self) -> bool:
         return self._clock.monotonic_ns() < self._lease.until_ns
+
+    def _is_barred(self, stream: ReadStream) -> bool:
+        until_ns = self.barred.get(stream)
+        return until_ns is not None and self._clock.monotonic_ns() < until_ns
+
+    def _refused(self, stream: ReadStream, answer: Any, what: str) -> bool:
+        """Leave a stream alone for a while if the server refuses it; others are read meanwhile."""
+        if not commands.is_about_keys(answer):
+            return False
+        self.barred[stream] = self._clock.monotonic_ns() + _BARRED_NS
+        self.figures.last_error = f"{what}: {answer}"
+        return True
 
     # -- groups and places -----------------------------------------------------------------------
 
@@ -231,6 +251,8 @@ class StreamReader(ConnectedThread):
         )
         queries, of = [], []
         for stream, about, known in zip(streams, facts, groups, strict=True):
+            if self._refused(stream, about, f"{stream.name} cannot be read"):
+                continue
             facts_of = _facts(about)
             start = self._starts.of(stream.topic)
             last_id = FIRST_ID if facts_of is None else facts_of.last_id
@@ -256,10 +278,9 @@ class StreamReader(ConnectedThread):
                 of.append(stream)
         answers = connection.ask(queries) if queries else []
         for stream, answer in zip(of, answers, strict=True):
-            if not commands.is_error(answer, commands.GROUP_EXISTS):
-                commands.succeeded(answer, f"the group of {stream.name} cannot be made")
+            self._is_made(stream, answer)
         for stream in streams:
-            if not stream.is_prepared:
+            if not stream.is_prepared and not self._is_barred(stream):
                 stream.is_prepared = True
                 self._look_after(stream, all_of_it=self._ordered)
 
@@ -267,6 +288,16 @@ class StreamReader(ConnectedThread):
         if isinstance(answer, Exception):
             return None
         return next((g for g in commands.parse_groups(answer) if g.name == self._group_name), None)
+
+    def _is_made(self, stream: ReadStream, answer: Any) -> bool:
+        """Return whether a group was made, rather than there; the stream may be refused, too."""
+        if commands.is_error(answer, commands.GROUP_EXISTS):
+            return False
+        what = f"the group of {stream.name} cannot be made"
+        if self._refused(stream, answer, what):
+            return False
+        commands.succeeded(answer, what)
+        return True
 
     def _creation(self, stream: ReadStream) -> tuple[bytes, bytes]:
         start = format_entry_id(stream.read_to)
@@ -289,13 +320,15 @@ class StreamReader(ConnectedThread):
 
     def _make_again(self, connection: BusConnection, lost: list[ReadStream]) -> None:
         facts = connection.ask([(s.key, commands.stream_info(s.key)) for s in lost])
+        known = []
         for stream, about in zip(lost, facts, strict=True):
-            stream.read_to = regained_position(stream.read_to, _facts(about))
-        answers = connection.ask([self._creation(stream) for stream in lost])
-        for stream, answer in zip(lost, answers, strict=True):
-            if commands.is_error(answer, commands.GROUP_EXISTS):
+            if not self._refused(stream, about, f"{stream.name} cannot be read"):
+                stream.read_to = regained_position(stream.read_to, _facts(about))
+                known.append(stream)
+        answers = connection.ask([self._creation(stream) for stream in known])
+        for stream, answer in zip(known, answers, strict=True):
+            if not self._is_made(stream, answer):
                 continue
-            commands.succeeded(answer, f"the group of {stream.name} cannot be made")
             self.figures.counts["groups_created"] += 1
             # What is in hand is pending again, in case that this process does not live to handle
             # it. An entry that is gone the server leaves out.
@@ -344,8 +377,10 @@ class StreamReader(ConnectedThread):
                 stream.work = None
                 stream.is_held_up = False
                 return
-            page = commands.parse_pending(commands.succeeded(answer, stream.name))
-            work.listed(page, stream.in_hand)
+            what = f"what is pending of {stream.name} cannot be seen"
+            if not self._refused(stream, answer, what):
+                page = commands.parse_pending(commands.succeeded(answer, what))
+                work.listed(page, stream.in_hand)
         elif isinstance(step, Claim):
             self._claim(connection, stream, {e.raw_id: e.deliveries for e in step.entries})
         elif isinstance(step, Bury):
@@ -364,7 +399,12 @@ class StreamReader(ConnectedThread):
         min_idle_ms = 0 if work is None else work.min_idle_ms
         query = commands.claim(stream.key, self._group, self._consumer, min_idle_ms, deliveries)
         (answer,) = connection.ask([(stream.key, query)])
-        claimed = commands.succeeded(answer, f"entries of {stream.name} cannot be claimed")
+        what = f"entries of {stream.name} cannot be claimed"
+        if self._refused(stream, answer, what):
+            # They are listed once more.
+            self._look_after(stream, all_of_it=stream.is_held_up)
+            return
+        claimed = commands.succeeded(answer, what)
         entries = [entry for entry in claimed if entry is not None and entry[1] is not None]
         self.figures.counts["claimed"] += len(entries)
         gone = deliveries.keys() - {entry[0] for entry in entries}
@@ -426,14 +466,35 @@ class StreamReader(ConnectedThread):
                 (answer,) = connection.exchange(make(streams, block_ms), 1)
             finally:
                 self.is_waiting = False
-            got = self._take(answer)
-        else:
-            answers = connection.ask([(s.key, make([s], None)) for s in streams])
-            got = sum(map(self._take, answers))
-            if not got:
-                self._changed.wait(_POLL_S)
+            if not commands.is_about_keys(answer):
+                self._take(answer)
+                self._are_read(streams)
+                return
+        # Streams of different nodes, or one of them is refused and the answer does not say which.
+        answers = connection.ask([(s.key, make([s], None)) for s in streams])
+        if not self._take_each(streams, answers):
+            self._changed.wait(_POLL_S)
+
+    def _are_read(self, streams: list[ReadStream]) -> None:
+        """Note that the server refuses none of these streams."""
+        for stream in streams if self.barred else ():
+            self.barred.pop(stream, None)
         if not self._must_regain:
             self.succeeded()
+
+    def _take_each(self, streams: list[ReadStream], answers: list[Any]) -> int:
+        """Hand over what came of each stream, before what is wrong with others is looked at."""
+        count = 0
+        errors = []
+        for stream, answer in zip(streams, answers, strict=True):
+            if not isinstance(answer, Exception):
+                count += self._take(answer)
+                self._are_read([stream])
+            elif not self._refused(stream, answer, f"{stream.name} cannot be read"):
+                errors.append(answer)
+        for error in errors[:1]:
+            self._take(error)
+        return count
 
     def _group_command(self, count: int, streams: list[ReadStream], block_ms: int | None) -> bytes:
         keys = [stream.key for stream in streams]

@@ -366,6 +366,25 @@ class Subscription:
                     remedy="see that the server can be reached; reading goes on when it answers",
                 )
             )
+        barred = sum(len(reader.barred) for reader in self._keeper.readers)
+        if barred:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.UNHEALTHY,
+                    reason=f"{barred:,} streams are refused: {self._figures.last_error}",
+                    remedy="see what they are and what the login may do; each is tried once a "
+                    "second, and others are read meanwhile",
+                )
+            )
+        if self._acknowledger is not None and self._acknowledger.refused:
+            findings.append(
+                HealthFinding(
+                    state=HealthState.UNHEALTHY,
+                    reason=self._acknowledger.refused,
+                    remedy="see what the server has against it; reading goes on until too many "
+                    "are in hand",
+                )
+            )
         counts = self._figures.counts
         for name, reason, remedy in _TROUBLES:
             if counts[name]:
