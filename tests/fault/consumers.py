@@ -102,7 +102,7 @@ def consumer(
     port: int, handler: Callable[[StreamMessage], Any], login: str = "", **options: Any
 ) -> Iterator[Subscription]:
     """Subscribe in a thread of its own, until the block ends."""
-    options = {"group": GROUP, "start": "beginning", "settings": SETTINGS} | options
+    options = {"group": GROUP, "start": "resume", "settings": SETTINGS} | options
     connection = options.pop("connection", CONNECTION)
     patterns = options.pop("patterns", "events.order.*")
     url = f"redis://{login}127.0.0.1:{port}"

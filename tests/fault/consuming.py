@@ -1,7 +1,10 @@
 """
-A process that consumes until it is ended, and writes down what it handles, before and after.
+Processes that consume until they are ended, and write down what they handle, before and after.
 
-Run: python consuming.py PORT LOG [NAME=VALUE ...]
+Run: python consuming.py PORT LOG
+
+For each line of NAME=VALUE on its input it forks one, which costs a hundredth of starting Python,
+and answers the process ID.
 """
 
 from __future__ import annotations
@@ -21,15 +24,13 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus import StreamMessage
 
 
-def main() -> None:
-    """Consume for as long as there is somebody to end us, and no longer than two minutes."""
-    port, path, *rest = sys.argv[1:]
-    options = dict(one.split("=") for one in rest)
+def consume(port: int, path: str, options: dict[str, str]) -> None:
+    """Consume for as long as there is somebody to end us, and no longer than ten minutes."""
     parent = os.getppid()
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    me = options.get("consumer") or str(os.getpid())
+    me = os.getpid()
     pause_s = float(options.get("pause_s", 0))
-    poison = options.get("poison", "").encode()
+    poison = options.get("poison", "")
 
     def write(what: str, message: StreamMessage) -> None:
         # One write is one line, whoever else writes, and outlives this process.
@@ -38,8 +39,10 @@ def main() -> None:
 
     def handle(message: StreamMessage) -> None:
         write("begin", message)
-        if message.payload == poison:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if poison and poison == f"{message.topic}:{int(message.payload)}":
+            # A handler that takes all the memory does it after a while.
+            time.sleep(10 * pause_s)
+            os.kill(me, signal.SIGKILL)
         if pause_s:
             time.sleep(pause_s)
         write("end", message)
@@ -50,10 +53,23 @@ def main() -> None:
         max_deliveries=int(options.get("max_deliveries", 5)),
         lease_ms=int(options.get("lease_ms", SETTINGS.lease_ms)),
     )
-    with consumer(int(port), handle, consumer=options.get("consumer"), settings=settings):
-        until = time.monotonic() + 120.0
+    with consumer(port, handle, consumer=options.get("consumer"), settings=settings):
+        until = time.monotonic() + 600.0
         while time.monotonic() < until and os.getppid() == parent:
             time.sleep(0.05)
+
+
+def main() -> None:
+    """Fork until the input ends."""
+    port, path = sys.argv[1:]
+    # Who is ended is gone at once.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            consume(int(port), path, dict(one.split("=") for one in line.split()))
+            os._exit(0)
+        print(pid, flush=True)  # noqa: T201 (that is the answer)
 
 
 if __name__ == "__main__":

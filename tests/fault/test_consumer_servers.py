@@ -153,7 +153,7 @@ def test_what_is_trimmed_while_it_is_pending_is_counted_and_acknowledged(stored,
     ids = [entry_id for entry_id, _ in store.xrange(key)]
     store.xdel(key, *ids[1:4], *ids[7:9])
     handled = Handled()
-    with consumer(server.port, handled, start="resume") as subscription:
+    with consumer(server.port, handled) as subscription:
         eventually(lambda: handled.has([0, 4, 5, 6, 9], TOPICS[:1]))
         eventually(lambda: pending(store, TOPICS[:1]) == 0)
         assert subscription.statistics().trimmed_while_pending == 3

@@ -26,6 +26,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Bury
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Claim
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import ListPending
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import PendingWork
+from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Suspects
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import NOW
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import first_position
@@ -100,6 +101,8 @@ class StreamReader(ConnectedThread):
         Takes what needs no handler.
     clock : Clock
         The clock.
+    suspects : Suspects, optional
+        The turn of entries that were read more than once; readers of a process share one.
     block_ms : int
         Milliseconds for which a call may wait for entries.
     """
@@ -119,6 +122,7 @@ class StreamReader(ConnectedThread):
         runner: Runner,
         settling: Settling,
         clock: Clock,
+        suspects: Suspects | None = None,
         block_ms: int = _BLOCK_MS,
     ) -> None:
         super().__init__("nt-enhanced-reader", connect, backoff, figures)
@@ -133,6 +137,7 @@ class StreamReader(ConnectedThread):
         self._runner = runner
         self._settling = settling
         self._clock = clock
+        self._suspects = suspects or Suspects()
         self._block_ms = min(block_ms, _BLOCK_MS)
         self._ordered = settings.order == "topic"
         self._topics: dict[bytes, str | None] = {}
@@ -365,7 +370,7 @@ class StreamReader(ConnectedThread):
         """Take one step with what is pending."""
         work = stream.work
         assert work is not None  # noqa: S101 (the caller looked)
-        step = work.next(stream.in_hand)
+        step = work.next(stream.in_hand, partial(self._suspects.take, stream))
         if step is None:
             stream.work = None
             stream.is_held_up = False
@@ -382,7 +387,10 @@ class StreamReader(ConnectedThread):
                 page = commands.parse_pending(commands.succeeded(answer, what))
                 work.listed(page, stream.in_hand)
         elif isinstance(step, Claim):
-            self._claim(connection, stream, {e.raw_id: e.deliveries for e in step.entries})
+            try:
+                self._claim(connection, stream, {e.raw_id: e.deliveries for e in step.entries})
+            finally:
+                self._suspects.claimed(stream)
         elif isinstance(step, Bury):
             entry = step.entry
             self._claim(connection, stream, {entry.raw_id: entry.deliveries}, bury=True)

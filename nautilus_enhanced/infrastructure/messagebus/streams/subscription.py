@@ -27,6 +27,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import retry_key
 from nautilus_enhanced.infrastructure.messagebus.streams.lease import Lease
 from nautilus_enhanced.infrastructure.messagebus.streams.reader import StreamReader
+from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Suspects
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import DirectRunner
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import LoopRunner
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import Runner
@@ -135,6 +136,7 @@ class Subscription:
         self._starts = StartTable(start, has_group=group is not None)
         self._figures = SubscriptionFigures()
         self._lease = Lease()
+        self._suspects = Suspects()
         self._settling: Settling = NoSettling(self._figures)
         self._acknowledger: Acknowledger | None = None
         if group is not None:
@@ -223,6 +225,7 @@ class Subscription:
             runner=self._runner,
             settling=self._settling,
             clock=self._clock,
+            suspects=self._suspects,
             block_ms=self._connection.response_timeout_ms // 2,
         )
 
