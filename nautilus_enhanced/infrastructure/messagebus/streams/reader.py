@@ -65,7 +65,9 @@ _SOON_MS: Final = 5
 _BLOCK_MS: Final = 1_000
 # In a cluster streams of different nodes cannot be waited for together.
 _POLL_S: Final = 0.002
-# Streams that are looked after in one go.
+# In the time of a lease.
+_KEEPS: Final = 4
+# Streams, or entries, that are looked after in one go.
 _AT_ONCE: Final = 100
 _MAX_TOPICS: Final = 65_536
 # How long a stream is left alone that the server refuses.
@@ -143,6 +145,7 @@ class StreamReader(ConnectedThread):
         self._topics: dict[bytes, str | None] = {}
         self._by_key: dict[bytes, ReadStream] = {}
         self._rescan_at_ns = 0
+        self._keep_at_ns = 0
         self._must_regain = False
         # Streams that the server refuses, and until when they are left alone.
         self.barred: dict[ReadStream, int] = {}
@@ -213,6 +216,7 @@ class StreamReader(ConnectedThread):
         for at in range(0, len(new), _AT_ONCE):
             self._prepare(connection, new[at : at + _AT_ONCE])
         self._rescan(connection)
+        self._keep(connection)
         at_work = [s for s in streams.values() if s.work is not None and not self._is_barred(s)]
         for stream in at_work:
             self._work(connection, stream)
@@ -366,6 +370,20 @@ class StreamReader(ConnectedThread):
                 if not isinstance(answer, Exception) and answer[0] > len(stream.in_hand):
                     self._look_after(stream)
 
+    def _keep(self, connection: BusConnection) -> None:
+        """Say what is in hand, where others take over what nobody has touched for a while."""
+        now_ns = self._clock.monotonic_ns()
+        if not self._group or self._ordered or now_ns < self._keep_at_ns:
+            return
+        self._keep_at_ns = now_ns + self._settings.lease_ms * _NS_OF_MS // _KEEPS
+        for stream in self._by_key.values():
+            ids = list(stream.in_hand)
+            for at in range(0, len(ids), _AT_ONCE):
+                some = ids[at : at + _AT_ONCE]
+                query = commands.keep(stream.key, self._group, self._consumer, some)
+                # If there is no such group any more, reading will tell.
+                connection.ask([(stream.key, query)])
+
     def _work(self, connection: BusConnection, stream: ReadStream) -> None:
         """Take one step with what is pending."""
         work = stream.work
@@ -469,6 +487,11 @@ class StreamReader(ConnectedThread):
         if isinstance(connection, ServerConnection):
             # Read last, so that nothing that was told in between is waited out.
             block_ms = _SOON_MS if hurry or self._changed.is_set() else self._block_ms
+            # Nor longer than the lease: who is stopped meanwhile gets nothing of what others read.
+            left_ms = (self._lease.until_ns - self._clock.monotonic_ns()) // _NS_OF_MS
+            if left_ms <= 0:
+                return
+            block_ms = min(block_ms, left_ms)
             self.is_waiting = True
             try:
                 (answer,) = connection.exchange(make(streams, block_ms), 1)
