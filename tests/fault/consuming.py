@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from consumers import CONNECTION
 from consumers import SETTINGS
 from consumers import consumer
 from msgspec.structs import replace
@@ -53,7 +54,12 @@ def consume(port: int, path: str, options: dict[str, str]) -> None:
         max_deliveries=int(options.get("max_deliveries", 5)),
         lease_ms=int(options.get("lease_ms", SETTINGS.lease_ms)),
     )
-    with consumer(port, handle, consumer=options.get("consumer"), settings=settings):
+    connection = replace(
+        CONNECTION, response_timeout_ms=int(options.get("response_timeout_ms", 1_000))
+    )
+    with consumer(
+        port, handle, consumer=options.get("consumer"), settings=settings, connection=connection
+    ):
         until = time.monotonic() + 600.0
         while time.monotonic() < until and os.getppid() == parent:
             time.sleep(0.05)

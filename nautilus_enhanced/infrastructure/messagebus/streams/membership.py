@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 PARTITIONS: Final = 128
 
+
 _MEMBER: Final = b"m:"
 _PARTITION: Final = b"p:"
 
@@ -136,6 +137,11 @@ class Exchange(msgspec.Struct, frozen=True):
 
     returned: tuple[int, ...] = ()
     wanted: tuple[int, ...] = ()
+
+
+def member_name(consumer: str, token: str) -> str:
+    """Return the name of a member whose consumer's name another process may have as well."""
+    return f"{consumer} {token}"
 
 
 def partition_of(key: bytes) -> int:

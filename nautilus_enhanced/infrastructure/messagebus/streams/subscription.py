@@ -26,6 +26,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.keeper import GroupKeep
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import retry_key
 from nautilus_enhanced.infrastructure.messagebus.streams.lease import Lease
+from nautilus_enhanced.infrastructure.messagebus.streams.membership import member_name
 from nautilus_enhanced.infrastructure.messagebus.streams.reader import StreamReader
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Suspects
 from nautilus_enhanced.infrastructure.messagebus.streams.runners import DirectRunner
@@ -133,6 +134,8 @@ class Subscription:
         self._on_closed = on_closed
         self.group = group
         self.consumer = (consumer or make_consumer_name()) if group is not None else None
+        # Two processes with one name are two members, which do not read the same.
+        member = member_name(consumer, secrets.token_hex(4)) if consumer else self.consumer
         self._starts = StartTable(start, has_group=group is not None)
         self._figures = SubscriptionFigures()
         self._lease = Lease()
@@ -163,7 +166,7 @@ class Subscription:
             selection=selection,
             more_keys=() if group is None else (retry_key(group),),
             group=group,
-            consumer=self.consumer,
+            consumer=member,
             lease=self._lease,
             runner=self._runner,
             make_reader=self._make_reader,
