@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 PARTITIONS: Final = 128
 
-
 _MEMBER: Final = b"m:"
 _PARTITION: Final = b"p:"
 
