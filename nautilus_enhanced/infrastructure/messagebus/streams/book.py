@@ -85,9 +85,12 @@ class DeliveryBook:
         self._pause_s = pause_s
         self._ordered = ordered
         self._ready: deque[Delivery] = deque()
-        # The topics of which one is with a handler or pauses, and who waits for it. An empty
-        # tuple stands for nobody: most often nobody does.
+        # The topics of which one is with a handler, pauses or is next, and who waits for it. An
+        # empty tuple stands for nobody: most often nobody does.
         self._busy: dict[str, deque[Delivery] | tuple[()]] = {}
+        # Those that are next of their topics, which stay busy for them. The others stay where they
+        # are: to move a long queue for each message costs more the longer it is.
+        self._next: deque[Delivery] = deque()
         self._paused: list[tuple[int, int, Delivery]] = []
         self._pauses = 0
         self.in_hand = 0
@@ -116,6 +119,9 @@ class DeliveryBook:
         if self._paused and self._paused[0][0] <= now_ns:
             self.in_progress += 1
             return heappop(self._paused)[2]
+        if self._next:
+            self.in_progress += 1
+            return self._next.popleft()
         ready = self._ready
         if not self._ordered:
             if not ready:
@@ -165,14 +171,13 @@ class DeliveryBook:
     def back(self, delivery: Delivery) -> None:
         """Take back a delivery that no handler has seen: it is the next one of its topic."""
         self.in_progress -= 1
-        if self._ordered:
-            waiting = self._busy.pop(delivery.topic)
-            self._ready.extendleft(reversed(waiting))
-        self._ready.appendleft(delivery)
+        self._next.appendleft(delivery)
 
     def _free(self, topic: str) -> None:
-        """Let those that waited for one of a topic be next."""
+        """Let the one that waited longest for a topic be next."""
         if self._ordered:
-            waiting = self._busy.pop(topic)
+            waiting = self._busy[topic]
             if waiting:
-                self._ready.extendleft(reversed(waiting))
+                self._next.append(waiting.popleft())
+            else:
+                del self._busy[topic]
