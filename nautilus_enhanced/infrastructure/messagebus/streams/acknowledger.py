@@ -47,6 +47,9 @@ class Settling(Protocol):
     def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
         """Note that entries are done."""
 
+    def settle_one(self, source: ReadStream, raw_id: bytes) -> None:
+        """Note that an entry is done: what is done one at a time takes half the time so."""
+
     def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
         """Note that an entry cannot be handled."""
 
@@ -66,6 +69,10 @@ class NoSettling:
     def settle(self, source: ReadStream, ids: Iterable[bytes]) -> None:
         """Forget entries."""
         source.in_hand.difference_update(ids)
+
+    def settle_one(self, source: ReadStream, raw_id: bytes) -> None:
+        """Forget an entry."""
+        source.in_hand.discard(raw_id)
 
     def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
         """Forget an entry, counted."""
