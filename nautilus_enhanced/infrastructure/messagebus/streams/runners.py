@@ -223,26 +223,29 @@ class LoopRunner(Runner):
     def _run(self) -> None:
         self._scheduled.release()
         self._gather()
-        until_ns = self._clock.monotonic_ns() + SLICE_NS
-        while self._may_run(now_ns := self._clock.monotonic_ns()):
+        clock = self._clock.monotonic_ns
+        run = self._begin if self._is_async else self._call_now
+        until_ns = clock() + SLICE_NS
+        while self._may_run(now_ns := clock()):
             if now_ns >= until_ns:
-                self.wake()
+                self._run_soon()
                 break
-            if self._is_async and len(self._tasks) >= self._concurrency:
+            if len(self._tasks) >= self._concurrency:
                 break
             found = self._next(now_ns)
             if found is None:
                 break
-            self._begin(*found)
-        self._set_timer()
+            run(*found)
+        if self._timer is not None or self._book.next_due_ns() is not None:
+            self._set_timer()
         self._tell()
 
     def _begin(self, delivery: Delivery, message: StreamMessage) -> None:
-        if self._is_async:
-            task = self._loop.create_task(self._call(delivery, message))
-            self._tasks.add(task)
-            task.add_done_callback(self._ended)
-            return
+        task = self._loop.create_task(self._call(delivery, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _call_now(self, delivery: Delivery, message: StreamMessage) -> None:
         try:
             self._handler(message)
         except Exception as error:  # noqa: BLE001 (a handler may raise anything)
@@ -267,7 +270,12 @@ class LoopRunner(Runner):
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        self.wake()
+        self._run_soon()
+
+    def _run_soon(self) -> None:
+        """Do what `wake` does, from the loop: without a system call."""
+        if self._scheduled.acquire(False):  # by name it takes three times as long
+            self._loop.call_soon(self._run)
 
     def _set_timer(self) -> None:
         """Look again when the next pause is over."""
