@@ -160,4 +160,4 @@ class Handling:
         return now_ns // _NS_OF_MS + offset_ms - delivery.published_ms > self._max_age_ms
 
     def _settle(self, delivery: Delivery) -> None:
-        self._settling.settle_one(delivery.source, delivery.raw_id)
+        self._settling.settle(delivery.source, (delivery.raw_id,))
