@@ -47,7 +47,7 @@ MAX_STREAMS: Final = 100_000
 _BEATS: Final = 4
 _MAX_WAIT_MS: Final = 250
 # How soon to look again while something is to be given back or begun.
-_SOON_MS: Final = 20
+_SOON_MS: Final = 10
 _NS_OF_MS: Final = 1_000_000
 
 
@@ -162,7 +162,9 @@ class GroupKeeper(ConnectedThread):
             self._scan_at_ns = (
                 self._clock.monotonic_ns() + self._settings.scan_interval_ms * _NS_OF_MS
             )
-        self._assign(connection)
+        self._assign()
+        for reader in self.readers:
+            self._interrupt(connection, reader)
         self._has_looked = True
         self._wait_for_news(connection)
         self.succeeded()
@@ -298,7 +300,7 @@ class GroupKeeper(ConnectedThread):
                         break
                 self._cursors[name] = cursor
 
-    def _assign(self, connection: BusConnection) -> None:
+    def _assign(self) -> None:
         """Give each stream that is new to a reader, and take away those that are left."""
         if not self._is_dirty:
             return
@@ -314,8 +316,6 @@ class GroupKeeper(ConnectedThread):
                 # Once more, after it was another's, it is a stream that is known.
                 self._appeared.discard(key)
         self._distribute()
-        for reader in self.readers:
-            self._interrupt(connection, reader)
 
     def _is_mine(self, key: bytes) -> bool:
         if not self._ordered:
@@ -348,7 +348,11 @@ class GroupKeeper(ConnectedThread):
 
     def _interrupt(self, connection: BusConnection, reader: StreamReader) -> None:
         """Have the server answer a reader that waits, so that it sees what it is to read."""
-        if isinstance(connection, ServerConnection) and reader.is_waiting and reader.client_id:
+        if (
+            isinstance(connection, ServerConnection)
+            and reader.must_be_interrupted
+            and reader.client_id
+        ):
             # Where that is forbidden, it sees it when its call has waited long enough.
             with suppress(ServerError):
                 connection.exchange(command(b"CLIENT", b"UNBLOCK", b"%d" % reader.client_id), 1)
@@ -357,12 +361,14 @@ class GroupKeeper(ConnectedThread):
         """Wait until a writer tells of a stream, or something else is to be done."""
         due_ns = min(self._beat_at_ns, self._scan_at_ns) - self._clock.monotonic_ns()
         wait_ms = max(1, min(_MAX_WAIT_MS, due_ns // _NS_OF_MS))
-        if self._leaving or not all(reader.is_ready for reader in self.readers):
+        is_soon = bool(self._leaving) or not all(reader.is_ready for reader in self.readers)
+        if is_soon:
             wait_ms = min(wait_ms, _SOON_MS)
-        if isinstance(connection, ServerConnection):
+        if isinstance(connection, ServerConnection) and not is_soon:
             _, query = registry.news(self._news_after, wait_ms)
             (answer,) = connection.exchange(query, 1)
         else:
+            # An idle server waits for 100 ms where it is asked for less (`hz`).
             self.stopping.wait(wait_ms / 1_000)
             (answer,) = connection.ask([registry.news(self._news_after, None)])
         if isinstance(answer, Exception):

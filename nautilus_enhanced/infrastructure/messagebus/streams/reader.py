@@ -27,6 +27,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Claim
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import ListPending
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import PendingWork
 from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Suspects
+from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Wait
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import NOW
 from nautilus_enhanced.infrastructure.messagebus.streams.starting import first_position
@@ -59,8 +60,9 @@ if TYPE_CHECKING:
 
 # How long to wait where there is nothing to read, or no room for it.
 _PAUSE_S: Final = 0.1
-# How long a call may take while something else is to be done soon.
-_SOON_MS: Final = 5
+# How long to wait while something else is to be done soon. Never by the server: an idle one looks
+# every 100 ms only (`hz`) whether a call has waited long enough.
+_SOON_S: Final = 0.005
 # How long the server may hold a call back, so that a dead one is noticed.
 _BLOCK_MS: Final = 1_000
 # In a cluster streams of different nodes cannot be waited for together.
@@ -174,6 +176,11 @@ class StreamReader(ConnectedThread):
             self.start()
 
     @property
+    def must_be_interrupted(self) -> bool:
+        """Return whether the thread waits for the server and does not know what it is to read."""
+        return self.is_waiting and self._changed.is_set()
+
+    @property
     def is_ready(self) -> bool:
         """Return whether all streams that are to be read are read."""
         return self._by_key is self.assigned and all(
@@ -218,8 +225,9 @@ class StreamReader(ConnectedThread):
         self._rescan(connection)
         self._keep(connection)
         at_work = [s for s in streams.values() if s.work is not None and not self._is_barred(s)]
+        is_busy = False
         for stream in at_work:
-            self._work(connection, stream)
+            is_busy |= self._work(connection, stream)
         readable = [stream for stream in streams.values() if not stream.is_held_up]
         if self.barred:
             self.barred = {s: until for s, until in self.barred.items() if streams.get(s.key) is s}
@@ -228,10 +236,9 @@ class StreamReader(ConnectedThread):
         if room <= 0:
             self._runner.wait_for_room(_PAUSE_S)
             return
-        if not readable:
-            self._changed.wait(_SOON_MS / 1_000)
-            return
-        self._read(connection, readable, room, hurry=bool(at_work))
+        got = self._read(connection, readable, room, hurry=bool(at_work)) if readable else 0
+        if not got and not is_busy and (at_work or not readable):
+            self._changed.wait(_SOON_S)
 
     def _is_granted(self) -> bool:
         return self._clock.monotonic_ns() < self._lease.until_ns
@@ -384,8 +391,8 @@ class StreamReader(ConnectedThread):
                 # If there is no such group any more, reading will tell.
                 connection.ask([(stream.key, query)])
 
-    def _work(self, connection: BusConnection, stream: ReadStream) -> None:
-        """Take one step with what is pending."""
+    def _work(self, connection: BusConnection, stream: ReadStream) -> bool:
+        """Take one step with what is pending; return False if it waits for a handler."""
         work = stream.work
         assert work is not None  # noqa: S101 (the caller looked)
         step = work.next(stream.in_hand, partial(self._suspects.take, stream))
@@ -399,7 +406,7 @@ class StreamReader(ConnectedThread):
                 self._must_regain = True
                 stream.work = None
                 stream.is_held_up = False
-                return
+                return True
             what = f"what is pending of {stream.name} cannot be seen"
             if not self._refused(stream, answer, what):
                 page = commands.parse_pending(commands.succeeded(answer, what))
@@ -412,6 +419,7 @@ class StreamReader(ConnectedThread):
         elif isinstance(step, Bury):
             entry = step.entry
             self._claim(connection, stream, {entry.raw_id: entry.deliveries}, bury=True)
+        return not isinstance(step, Wait)
 
     def _claim(
         self,
@@ -478,33 +486,36 @@ class StreamReader(ConnectedThread):
 
     def _read(
         self, connection: BusConnection, streams: list[ReadStream], room: int, *, hurry: bool
-    ) -> None:
+    ) -> int:
+        """Read once, waiting for entries unless in a hurry; return how many there were."""
         count = max(1, min(self._settings.read_count, room // len(streams)))
         if self._group:
             make: Callable[..., bytes] = partial(self._group_command, count)
         else:
             make = partial(_plain_command, count)
         if isinstance(connection, ServerConnection):
-            # Read last, so that nothing that was told in between is waited out.
-            block_ms = _SOON_MS if hurry or self._changed.is_set() else self._block_ms
-            # Nor longer than the lease: who is stopped meanwhile gets nothing of what others read.
+            # No longer than the lease: who is stopped meanwhile gets nothing of what others read.
             left_ms = (self._lease.until_ns - self._clock.monotonic_ns()) // _NS_OF_MS
             if left_ms <= 0:
-                return
-            block_ms = min(block_ms, left_ms)
+                return 0
             self.is_waiting = True
             try:
+                # Looked at after that was said: who tells of a change interrupts who waits.
+                may_wait = not (hurry or self._changed.is_set())
+                block_ms = min(self._block_ms, left_ms) if may_wait else None
                 (answer,) = connection.exchange(make(streams, block_ms), 1)
             finally:
                 self.is_waiting = False
             if not commands.is_about_keys(answer):
-                self._take(answer)
+                count = self._take(answer)
                 self._are_read(streams)
-                return
+                return count
         # Streams of different nodes, or one of them is refused and the answer does not say which.
         answers = connection.ask([(s.key, make([s], None)) for s in streams])
-        if not self._take_each(streams, answers):
+        got = self._take_each(streams, answers)
+        if not got:
             self._changed.wait(_POLL_S)
+        return got
 
     def _are_read(self, streams: list[ReadStream]) -> None:
         """Note that the server refuses none of these streams."""
