@@ -11,6 +11,7 @@ from redis.crc import key_slot
 from nautilus_enhanced.infrastructure.messagebus import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 
 
@@ -296,3 +297,24 @@ def test_a_node_that_dies_is_replaced_by_its_replica(cluster, client, start_node
     cluster.stores[victim] = replica
     for topic in TOPICS:
         assert cluster.payloads(topic) == numbered(200)
+
+
+def test_the_manager_finds_and_reads_streams_on_every_node(cluster, client):
+    for topic in TOPICS:
+        assert client.offer(topic, b"1")
+    assert client.flush_blocking(20.0)
+    keys = tuple(sorted(NAMING.key(topic) for topic in TOPICS))
+    with RedisStreamManager(
+        f"redis://127.0.0.1:{cluster.servers[0].port}", connection=FAST, max_scanned=1_000
+    ) as manager:
+        # One step of a look goes to one node.
+        found = [manager.find_streams("events.order.*") for _ in range(3)]
+        assert [one.complete for one in found] == [False, False, True]
+        assert found[-1].streams == keys
+        for key in keys:
+            assert manager.create_group(key, "g", "beginning")
+        messages = manager.read("g", "c", keys)
+        assert sorted(message.stream for message in messages) == list(keys)
+        assert manager.acknowledge("g", messages) == len(keys)
+        assert {one.pending for one in manager.group_status(*keys)} == {0}
+        assert [one.length for one in manager.stream_status(*keys)] == [1] * len(keys)

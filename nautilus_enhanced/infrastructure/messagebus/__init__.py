@@ -19,6 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
+from nautilus_enhanced.infrastructure.messagebus.errors import GroupInUseError
 from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalBusyError
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
@@ -57,6 +58,18 @@ from nautilus_enhanced.infrastructure.messagebus.streams import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams import Subscription
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionStatistics
+from nautilus_enhanced.infrastructure.messagebus.streams.administration import DeletedConsumer
+from nautilus_enhanced.infrastructure.messagebus.streams.batches import ClaimedMessages
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
+from nautilus_enhanced.infrastructure.messagebus.streams.finding import FoundStreams
+from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import GroupStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import StreamStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import LetterboxStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import RequeuedLetters
+from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
+from nautilus_enhanced.infrastructure.messagebus.streams.manager import RedisStreamManager
+from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import ConsumerFacts
+from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import PendingSummary
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
@@ -67,6 +80,7 @@ __all__ = [
     "BufferFullError",
     "BufferSettings",
     "BufferedMessageBusClient",
+    "ClaimedMessages",
     "ClientClosedError",
     "ClientHealth",
     "ClientMetrics",
@@ -74,11 +88,17 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "ConnectionSettings",
+    "ConsumerFacts",
+    "DeadLetter",
+    "DeletedConsumer",
     "DispatchSettings",
     "DurabilitySettings",
     "EnhancedBusError",
     "Envelope",
     "FlowRule",
+    "FoundStreams",
+    "GroupInUseError",
+    "GroupStatus",
     "HealthFinding",
     "HealthReport",
     "HealthState",
@@ -88,20 +108,25 @@ __all__ = [
     "JournalStatistics",
     "LaneSettings",
     "LaneStatistics",
+    "LetterboxStatus",
     "LoginRefusedError",
     "MessagePriority",
     "MonitoringSettings",
     "NotAcceptedError",
     "NotConfirmedError",
     "OverflowPolicy",
+    "PendingEntry",
+    "PendingSummary",
     "PriorityPolicy",
     "PrioritySettings",
     "PublishRule",
     "PublishingSettings",
+    "RedisStreamManager",
     "Request",
     "RequestError",
     "RequestFailedError",
     "RequestTimeoutError",
+    "RequeuedLetters",
     "ServerError",
     "ServerUnreachableError",
     "Statistics",
@@ -109,6 +134,7 @@ __all__ = [
     "StreamMessage",
     "StreamNaming",
     "StreamSettings",
+    "StreamStatus",
     "Subscription",
     "SubscriptionSettings",
     "SubscriptionStatistics",

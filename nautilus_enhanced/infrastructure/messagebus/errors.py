@@ -163,3 +163,7 @@ class RequestFailedError(RequestError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.error_type)
+
+
+class GroupInUseError(EnhancedBusError):
+    """A group or consumer has work in hand that would be forgotten: stop it first, or force it."""
