@@ -68,6 +68,11 @@ from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import Letter
 from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import RequeuedLetters
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
 from nautilus_enhanced.infrastructure.messagebus.streams.manager import RedisStreamManager
+from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimOutcome
+from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimPlan
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TrimmerStatistics
+from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings import TrimmingSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import ConsumerFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import PendingSummary
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
@@ -135,10 +140,15 @@ __all__ = [
     "StreamNaming",
     "StreamSettings",
     "StreamStatus",
+    "StreamTrimmer",
     "Subscription",
     "SubscriptionSettings",
     "SubscriptionStatistics",
     "TopicRule",
+    "TrimOutcome",
+    "TrimPlan",
+    "TrimmerStatistics",
+    "TrimmingSettings",
     "UrgentLaneSettings",
     "WorkerSettings",
 ]

@@ -24,6 +24,8 @@ from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import Letter
 from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import RequeuedLetters
 from nautilus_enhanced.infrastructure.messagebus.streams.selection import StreamSelector
 from nautilus_enhanced.infrastructure.messagebus.streams.session import Session
+from nautilus_enhanced.infrastructure.messagebus.streams.trim_execution import TrimExecutor
+from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings import TrimmingSettings
 
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
     from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
+    from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimOutcome
+    from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimPlan
     from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import ConsumerFacts
     from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import PendingSummary
     from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
@@ -86,6 +90,7 @@ class RedisStreamManager:
         self._inspector = Inspector(self._session)
         self._groups = GroupAdministrator(self._session, self._inspector)
         self._batches = BatchReader(self._session)
+        self._trimming = TrimExecutor(self._session, self._inspector)
         self._letters = Letterbox(self._session, self._finder, self._inspector)
 
     def __repr__(self) -> str:
@@ -295,6 +300,35 @@ class RedisStreamManager:
             Entries at most (1 to 10,000).
         """
         return self._batches.claim_idle(group, consumer, stream, min_idle_ms, count)
+
+    # -- trimming --------------------------------------------------------------------------------
+
+    def plan_trim(
+        self, streams: Sequence[str], settings: TrimmingSettings | None = None
+    ) -> list[TrimPlan]:
+        """
+        Return what of streams may go, and what holds the rest back, without removing anything.
+
+        A group without a consumer counts as just made. `StreamTrimmer`, which looks again and
+        again, remembers since when.
+
+        Parameters
+        ----------
+        streams : sequence of str
+            The keys of the streams; those that do not exist are left out.
+        settings : TrimmingSettings, optional
+            How long entries stay.
+        """
+        keys = [stream.encode() for stream in streams]
+        return self._trimming.plan(keys, settings or TrimmingSettings())
+
+    def trim(self, plans: Sequence[TrimPlan]) -> list[TrimOutcome]:
+        """
+        Carry out plans of `plan_trim`, and return what became of each.
+
+        Not repeated when the connection breaks: what was removed until then is not told.
+        """
+        return self._trimming.run(plans)
 
     # -- dead letters ----------------------------------------------------------------------------
 

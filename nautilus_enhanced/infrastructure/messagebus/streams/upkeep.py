@@ -131,9 +131,11 @@ def trim_before(key: bytes, first_kept: EntryId, limit: int | None = None) -> by
     )
 
 
-def trim_to(key: bytes, entries: int, *, exactly: bool) -> bytes:
-    """Return XTRIM to a number of entries; if not exactly, up to a block of them more stay."""
-    return command(b"XTRIM", key, b"MAXLEN", b"=" if exactly else b"~", b"%d" % entries)
+def trim_to(key: bytes, entries: int, limit: int | None = None) -> bytes:
+    """Return XTRIM of the oldest beyond a number of entries, with `limit` as in `trim_before`."""
+    if limit is None:
+        return command(b"XTRIM", key, b"MAXLEN", b"=", b"%d" % entries)
+    return command(b"XTRIM", key, b"MAXLEN", b"~", b"%d" % entries, b"LIMIT", b"%d" % limit)
 
 
 def parse_consumers(answer: Any) -> list[ConsumerFacts]:
