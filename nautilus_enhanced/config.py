@@ -31,9 +31,9 @@ from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.urls import database_url
 from nautilus_enhanced.patches import install
@@ -145,6 +145,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 )
         self._check_stock_fields()
         self._check_subscriptions()
+        self._check_trimming()
         if self.publishing.rules:
             check_publishing(self.publishing, self.priorities.policy())
         if self.autotrim_mins is not None:
@@ -190,6 +191,25 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 subscriptions,
                 "subscriptions on a node that reads `external_streams`, with `publisher` True",
                 "Name the streams that bring the data, or leave the subscriptions out",
+            )
+
+    def _check_trimming(self) -> None:
+        if self.streams.trimming is None:
+            return
+        if not self.publisher:
+            raise ConfigurationError(
+                "message_bus.streams.trimming",
+                "given",
+                "null where `publisher` is False",
+                "The stock publisher trims by `autotrim_mins`; or run a StreamTrimmer elsewhere",
+            )
+        if self.autotrim_mins:
+            raise ConfigurationError(
+                "message_bus.autotrim_mins",
+                self.autotrim_mins,
+                "nothing where `streams.trimming` is given",
+                "It goes by age alone, whoever still needs an entry: say the age as "
+                "`streams.trimming.max_age_mins`",
             )
 
     def _check_server(self) -> None:

@@ -29,6 +29,7 @@ from nautilus_enhanced.common.features import is_switched_off
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
@@ -281,29 +282,41 @@ class NodeAssembly:
 
             self._embedded = EmbeddedServer()
             url = self._embedded.start()
+        naming = StreamNaming(
+            trader_id=trader_id,
+            instance_id=instance_id,
+            use_trader_prefix=settings.use_trader_prefix,
+            use_trader_id=settings.use_trader_id,
+            use_instance_id=settings.use_instance_id,
+            streams_prefix=settings.streams_prefix,
+            stream_per_topic=settings.stream_per_topic,
+        )
         client = BufferedMessageBusClient(
             url,
-            naming=StreamNaming(
-                trader_id=trader_id,
-                instance_id=instance_id,
-                use_trader_prefix=settings.use_trader_prefix,
-                use_trader_id=settings.use_trader_id,
-                use_instance_id=settings.use_instance_id,
-                streams_prefix=settings.streams_prefix,
-                stream_per_topic=settings.stream_per_topic,
-            ),
+            naming=naming,
             buffers=settings.buffer_settings(),
             priorities=settings.priorities,
             publishing=settings.publishing,
             durability=settings.durability,
-            streams=settings.streams,
+            streams=msgspec.structs.replace(settings.streams, trimming=None),
             connection=settings.connection_settings,
             encoding="msgpack" if settings.encoding.lower() == "msgpack" else "json",
             autotrim_mins=settings.autotrim_mins,
             heartbeat_interval_secs=settings.heartbeat_interval_secs,
         )
         client.start(settings.connection_settings.connect_timeout_ms / 1_000)
-        return EnhancedMessageBusBacking(client, lambda: self._make_reader(url), self._on_close)
+        backing = EnhancedMessageBusBacking(client, lambda: self._make_reader(url), self._on_close)
+        if settings.streams.trimming is not None:
+            backing.trimmer = StreamTrimmer(
+                url,
+                settings.streams.trimming,
+                # Its own streams, of this instance if the keys tell it, and no others.
+                patterns=(naming.key("*"),),
+                keys_only=True,
+                connection=settings.connection_settings,
+            )
+            backing.trimmer.start()
+        return backing
 
     def _make_reader(self, url: str) -> Any:
         """Make the stock backing, only to read: without a heartbeat of its own."""
@@ -330,6 +343,8 @@ class NodeAssembly:
                 log.info(line.text, LogColor.BLUE)
         if backing is not None and not backing.client.is_verified:
             log.warning("the server's certificate is not verified: use that only in tests")
+        if backing is None and self._settings.streams.trimming is not None:
+            log.warning("streams.trimming has no effect: nothing is published by us on this node")
         if (backing is not None or self._dispatcher is not None) and not kernel.loop.is_closed():
             self._monitor = NodeMonitor(
                 loop=kernel.loop,
@@ -338,6 +353,7 @@ class NodeAssembly:
                 client=None if backing is None else backing.client,
                 dispatcher=self._dispatcher,
                 interval_s=self._settings.monitoring.health_interval_secs,
+                trimmer=None if backing is None else backing.trimmer,
             )
             self._monitor.start()
 
@@ -372,6 +388,8 @@ class NodeAssembly:
         if self._monitor is not None:
             self._monitor.stop()
         if self._backing is not None:
+            if self._backing.trimmer is not None:
+                self._backing.trimmer.stop(1.0)
             self._backing.client.stop(0.0)
         if self._embedded is not None:
             self._embedded.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Final
 
 
 if TYPE_CHECKING:
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
     from nautilus_enhanced.live.intake import ExternalIntake
+
+
+# What it waits for is interrupted: it is a matter of milliseconds.
+_TRIMMER_STOP_S: Final = 1.0
 
 
 class IdleBacking:
@@ -75,6 +81,7 @@ class EnhancedMessageBusBacking:
         self._closed = False
         self._muted: str | None = None
         self.intake: ExternalIntake | None = None
+        self.trimmer: StreamTrimmer | None = None
         # The bus calls `publish` for every message: a bound method saves it a call.
         self._offer = client.offer
 
@@ -97,6 +104,8 @@ class EnhancedMessageBusBacking:
         self._closed = True
         if self._reader is not None:
             self._reader.close()
+        if self.trimmer is not None:
+            self.trimmer.stop(_TRIMMER_STOP_S)
         self.client.stop()
         self._on_close(self.client.statistics())
 

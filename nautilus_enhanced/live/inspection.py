@@ -11,6 +11,8 @@ from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TrimmerStatistics
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.statistics import DispatcherStatistics
 
@@ -25,10 +27,13 @@ class NodeStatistics(Statistics, frozen=True, kw_only=True):
         Those of the lanes and of each engine's queues; None where the engines are stock.
     publisher : ClientStatistics or None
         Those of the lanes to the server and of the writer; None where the publisher is stock.
+    trimming : TrimmerStatistics or None
+        Those of what trims the node's streams; None without `streams.trimming`.
     """
 
     dispatcher: DispatcherStatistics | None
     publisher: ClientStatistics | None
+    trimming: TrimmerStatistics | None = None
 
 
 def statistics(node: Any) -> NodeStatistics:
@@ -40,10 +45,11 @@ def statistics(node: Any) -> NodeStatistics:
     node : TradingNode or NautilusKernel
         The node, or its kernel.
     """
-    dispatcher, client = _parts(node)
+    dispatcher, client, trimmer = _parts(node)
     return NodeStatistics(
         dispatcher=None if dispatcher is None else dispatcher.statistics(),
         publisher=None if client is None else client.statistics(),
+        trimming=None if trimmer is None else trimmer.statistics(),
     )
 
 
@@ -62,14 +68,17 @@ def health(node: Any) -> HealthReport:
 def report_health(
     dispatcher: PriorityDispatcher | None,
     client: BufferedMessageBusClient | None,
+    trimmer: StreamTrimmer | None = None,
 ) -> HealthReport:
-    """Return how dispatcher and publisher are, together."""
+    """Return how dispatcher, publisher and trimmer are, together."""
     report = HealthReport(component="bus")
     if client is not None:
         report = report.merged(client.health())
     if dispatcher is not None:
         findings = dispatcher_findings(dispatcher.statistics())
         report = report.merged(HealthReport(component="dispatcher", findings=findings))
+    if trimmer is not None:
+        report = report.merged(trimmer.health())
     return report
 
 
@@ -97,8 +106,11 @@ def dispatcher_findings(figures: DispatcherStatistics) -> tuple[HealthFinding, .
     return tuple(findings)
 
 
-def _parts(node: Any) -> tuple[PriorityDispatcher | None, BufferedMessageBusClient | None]:
+def _parts(
+    node: Any,
+) -> tuple[PriorityDispatcher | None, BufferedMessageBusClient | None, StreamTrimmer | None]:
     kernel = getattr(node, "kernel", node)
     # The stock backing, and ours for streams without a server, have no client.
-    client = getattr(kernel.msgbus_database, "client", None)
-    return dispatcher_of(kernel), client
+    backing = kernel.msgbus_database
+    client, trimmer = getattr(backing, "client", None), getattr(backing, "trimmer", None)
+    return dispatcher_of(kernel), client, trimmer

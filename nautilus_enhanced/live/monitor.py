@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+    from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 
 
@@ -48,6 +49,8 @@ class NodeMonitor:
         The dispatcher, if there is one.
     interval_s : float
         Seconds between looks.
+    trimmer : StreamTrimmer, optional
+        What trims the node's streams, if anything does.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class NodeMonitor:
         client: BufferedMessageBusClient | None,
         dispatcher: PriorityDispatcher | None,
         interval_s: float,
+        trimmer: StreamTrimmer | None = None,
     ) -> None:
         self._loop = loop
         self._log = log
@@ -66,6 +70,7 @@ class NodeMonitor:
         self._client = client
         self._dispatcher = dispatcher
         self._interval_s = interval_s
+        self._trimmer = trimmer
         self._last = HealthReport(component="bus")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -80,8 +85,8 @@ class NodeMonitor:
             self._timer = None
 
     def report(self) -> HealthReport:
-        """Return how publisher and dispatcher are, together."""
-        return report_health(self._dispatcher, self._client)
+        """Return how publisher, dispatcher and trimmer are, together."""
+        return report_health(self._dispatcher, self._client, self._trimmer)
 
     def _look(self) -> None:
         if self._is_over():

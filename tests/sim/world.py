@@ -40,8 +40,8 @@ from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishRule
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 

@@ -22,6 +22,7 @@ from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus import TopicRule
+from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
 
 
@@ -142,6 +143,31 @@ def test_what_a_field_must_be_is_named():
         EnhancedMessageBusConfig(database={"host": "h"})
     with pytest.raises(ConfigurationError, match=r"allowed: a StreamSettings$"):
         EnhancedMessageBusConfig(streams={})
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"autotrim_mins": 30}, r"message_bus\.autotrim_mins"),
+        ({"publisher": False}, r"message_bus\.streams\.trimming"),
+    ],
+)
+def test_streams_are_trimmed_in_one_way(fields, field):
+    trimming = StreamSettings(trimming=TrimmingSettings())
+    assert EnhancedMessageBusConfig(streams=trimming, autotrim_mins=0).streams is trimming
+    with pytest.raises(ConfigurationError, match=field):
+        EnhancedMessageBusConfig(streams=trimming, **fields)
+
+
+def test_a_client_trims_nothing_by_a_nodes_setting():
+    with pytest.raises(ConfigurationError, match=r"streams\.trimming.*start a StreamTrimmer"):
+        BufferedMessageBusClient(
+            "redis://localhost",
+            naming=StreamNaming(trader_id="T-1"),
+            streams=StreamSettings(trimming=TrimmingSettings()),
+        )
+    with pytest.raises(ConfigurationError, match="a TrimmingSettings or None"):
+        StreamSettings(trimming={})
 
 
 @pytest.mark.parametrize(

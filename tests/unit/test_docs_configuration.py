@@ -57,6 +57,8 @@ def defaults_of(kind, prefix):
         ]
         if field.name == "connection":
             rows |= defaults_of(ConnectionSettings, f"{name}.")
+        elif field.name == "trimming":
+            rows |= {name: shown(value)} | defaults_of(elements[0], f"{name}.")
         elif isinstance(value, msgspec.Struct):
             rows |= {name: "on"} if field.name == "dispatch" else {}
             rows |= defaults_of(type(value), f"{name}.")

@@ -43,7 +43,6 @@ from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSetti
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishRule
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import TopicRule
 from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
@@ -51,6 +50,7 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatist
 from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.streams import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams import Request
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient

@@ -27,6 +27,7 @@ from nautilus_enhanced.infrastructure.messagebus.connection_settings import Conn
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
+from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
@@ -43,9 +44,9 @@ from nautilus_enhanced.infrastructure.messagebus.publishing import PublishRules
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
@@ -145,6 +146,13 @@ class BufferedMessageBusClient:
         priorities = priorities or PrioritySettings()
         connection = connection or ConnectionSettings()
         self._streams = streams or StreamSettings()
+        if self._streams.trimming is not None:
+            raise ConfigurationError(
+                "streams.trimming",
+                "TrimmingSettings",
+                "None for a client",
+                "A node trims its streams by it; beside a client, start a StreamTrimmer",
+            )
         self._url = url
         # A mistake in the URL is an error here, not one in the thread at each attempt.
         connector = Connector(url, connection, credential_provider)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus.sources import Source
+    from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
 

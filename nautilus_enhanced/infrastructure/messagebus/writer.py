@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+    from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 
 

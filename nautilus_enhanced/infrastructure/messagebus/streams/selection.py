@@ -34,8 +34,11 @@ class StreamSelector:
         The pattern, of topics or of whole keys.
     trader_id : str, optional
         Only the streams of this trader.
-    streams_prefix : str, default 'stream'
-        How the keys of streams that carry all topics of a node end.
+    streams_prefix : str, optional
+        How the keys of streams that carry all topics of a node end; ``stream`` by default. None
+        means them only where their whole key matches.
+    keys_only : bool, default False
+        If the pattern is one of whole keys, and never of topics.
 
     Raises
     ------
@@ -48,7 +51,8 @@ class StreamSelector:
         pattern: str = "*",
         *,
         trader_id: str | None = None,
-        streams_prefix: str = DEFAULT_STREAMS_PREFIX,
+        streams_prefix: str | None = DEFAULT_STREAMS_PREFIX,
+        keys_only: bool = False,
     ) -> None:
         check_pattern("pattern", pattern)
         if trader_id is not None:
@@ -59,7 +63,8 @@ class StreamSelector:
         self._starts = (
             () if trader_id is None else (f"trader-{trader_id}:".encode(), f"{trader_id}:".encode())
         )
-        self._whole_end = f":{streams_prefix}".encode()
+        self._combined_end = None if streams_prefix is None else f":{streams_prefix}".encode()
+        self._keys_only = keys_only
 
     def __repr__(self) -> str:
         of = "" if self._trader_id is None else f", trader_id={self._trader_id!r}"
@@ -77,7 +82,11 @@ class StreamSelector:
         """Return whether a stream can have messages that are meant."""
         if key.startswith(_OURS) or (self._starts and not key.startswith(self._starts)):
             return False
-        if key.endswith(self._whole_end) or self._regex.fullmatch(key):
+        if self._regex.fullmatch(key):
+            return True
+        if self._keys_only:
+            return False
+        if self._combined_end is not None and key.endswith(self._combined_end):
             return True
         colon = key.find(b":")
         while colon >= 0:

@@ -141,9 +141,12 @@ class StreamTrimmer:
     settings : TrimmingSettings, optional
         How long entries stay.
     patterns : sequence of str, default ('*',)
-        The streams, by topic or by key.
+        The streams, by topic or by key. One that carries all topics of a node is trimmed only
+        where its key matches.
     trader_id : str, optional
         Only the streams of this trader.
+    keys_only : bool, default False
+        If the patterns are those of whole keys, and never of topics.
     connection : ConnectionSettings, optional
         How to reach the server.
     credential_provider : redis.CredentialProvider, optional
@@ -162,11 +165,15 @@ class StreamTrimmer:
         *,
         patterns: Sequence[str] = ("*",),
         trader_id: str | None = None,
+        keys_only: bool = False,
         connection: ConnectionSettings | None = None,
         credential_provider: redis.CredentialProvider | None = None,
     ) -> None:
         self._settings = settings or TrimmingSettings()
-        self._selectors = [StreamSelector(one, trader_id=trader_id) for one in patterns]
+        self._selectors = [
+            StreamSelector(one, trader_id=trader_id, streams_prefix=None, keys_only=keys_only)
+            for one in patterns
+        ]
         self._session = Session(url, connection, credential_provider)
         self._finder = StreamFinder(self._session)
         self._executor = TrimExecutor(self._session, Inspector(self._session))

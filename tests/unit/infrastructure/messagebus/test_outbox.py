@@ -14,8 +14,8 @@ from nautilus_enhanced.infrastructure.messagebus.outbox import batch_limit
 from nautilus_enhanced.infrastructure.messagebus.outbox import plan_batch
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.sources import LaneSource
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 

@@ -11,7 +11,7 @@ from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
-from nautilus_enhanced.infrastructure.messagebus.settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
