@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus import PublishRule
     from nautilus_enhanced.infrastructure.messagebus import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus import TopicRule
+    from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
     from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
     from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
     from nautilus_enhanced.live.inspection import NodeStatistics
@@ -62,6 +63,7 @@ _HOMES = {
     "PublishingSettings": "nautilus_enhanced.infrastructure.messagebus",
     "StreamSettings": "nautilus_enhanced.infrastructure.messagebus",
     "TopicRule": "nautilus_enhanced.infrastructure.messagebus",
+    "TrimmingSettings": "nautilus_enhanced.infrastructure.messagebus",
     "UrgentLaneSettings": "nautilus_enhanced.infrastructure.messagebus",
     "WorkerSettings": "nautilus_enhanced.infrastructure.messagebus",
     "data_age_ms": "nautilus_enhanced.common.flow",
@@ -92,6 +94,7 @@ __all__ = [
     "PublishingSettings",
     "StreamSettings",
     "TopicRule",
+    "TrimmingSettings",
     "UrgentLaneSettings",
     "WorkerSettings",
     "__version__",

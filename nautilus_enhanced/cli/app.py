@@ -34,6 +34,10 @@ COMMANDS: Final = {
         "nautilus_enhanced.cli.patches",
         "Put the kernel's hook into the source of a NautilusTrader fork.",
     ),
+    "streams": (
+        "nautilus_enhanced.cli.streams.command",
+        "Look into the streams of nodes, enhanced or stock, and clean up.",
+    ),
     "support-bundle": (
         "nautilus_enhanced.cli.support_bundle",
         "Collect what is needed to help, in one file without secrets.",

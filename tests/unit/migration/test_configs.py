@@ -26,6 +26,8 @@ from nautilus_enhanced.infrastructure.messagebus import FlowRule
 from nautilus_enhanced.infrastructure.messagebus import LaneSettings
 from nautilus_enhanced.infrastructure.messagebus import PublishingSettings
 from nautilus_enhanced.infrastructure.messagebus import PublishRule
+from nautilus_enhanced.infrastructure.messagebus import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
 from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
 from nautilus_enhanced.migration import migrate_text
@@ -374,3 +376,14 @@ def test_each_flat_name_is_spoken_of(name):
     plan = plan_migration({name: value})
     assert name in plan.remove
     assert any(name in note for note in plan.notes)
+
+
+def test_how_streams_are_trimmed_survives_a_migration_and_the_way_through_json():
+    config = EnhancedMessageBusConfig(
+        connection="redis://h", streams=StreamSettings(trimming=TrimmingSettings(max_age_mins=5))
+    )
+    assert migrate_messagebus_config(config) == config
+    assert EnhancedMessageBusConfig.parse(config.json()) == config
+    assert changed_fields(config.streams) == {"trimming": {"max_age_mins": 5}}
+    plan = plan_migration({"streams": {"trimming": {}}, "connection": "redis://h"})
+    assert plan.apply({"streams": {"trimming": {}}})["streams"] == {"trimming": {}}

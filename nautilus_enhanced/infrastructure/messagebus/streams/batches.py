@@ -16,6 +16,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.commands import claim
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import list_pending
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import parse_pending
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import read
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import read_group
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import marks
@@ -30,6 +31,7 @@ from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping
     from collections.abc import Sequence
 
     from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
@@ -121,6 +123,19 @@ class BatchReader:
             if left_s <= 0.0:
                 return []
             time.sleep(min(_PAUSE_S, left_s))
+
+    def read_after(self, positions: Mapping[str, EntryId], count: int) -> list[StreamMessage]:
+        """Return what stands behind a position in each stream, without a group."""
+        check_range("count", count, 1, MAX_COUNT, " messages")
+        queries = [
+            (key, read([(key, after)], count, None))
+            for key, after in ((stream.encode(), after) for stream, after in positions.items())
+        ]
+        messages = []
+        for stream, answer in zip(positions, self._session.ask(queries), strict=True):
+            for _, page in checked(answer, "XREAD", stream.encode()) or []:
+                messages += [message_of(stream, one, fields, 0) for one, fields in page]
+        return messages
 
     def acknowledge(self, group: str, messages: Iterable[StreamMessage]) -> int:
         """Return how many of the messages were pending, and are not any more."""

@@ -12,6 +12,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.batches import ClaimedM
 from nautilus_enhanced.infrastructure.messagebus.streams.finding import MAX_SCANNED
 from nautilus_enhanced.infrastructure.messagebus.streams.finding import FoundStreams
 from nautilus_enhanced.infrastructure.messagebus.streams.finding import StreamFinder
+from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import MAX_COUNTED
 from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import GroupStatus
 from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import Inspector
 from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import StreamStatus
@@ -22,6 +23,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.keys import retry_key
 from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import Letterbox
 from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import LetterboxStatus
 from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import RequeuedLetters
+from nautilus_enhanced.infrastructure.messagebus.streams.selection import DEFAULT_STREAMS_PREFIX
 from nautilus_enhanced.infrastructure.messagebus.streams.selection import StreamSelector
 from nautilus_enhanced.infrastructure.messagebus.streams.session import Session
 from nautilus_enhanced.infrastructure.messagebus.streams.trim_execution import TrimExecutor
@@ -30,6 +32,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings impor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping
     from collections.abc import Sequence
 
     import redis
@@ -109,14 +112,18 @@ class RedisStreamManager:
     # -- streams ---------------------------------------------------------------------------------
 
     def find_streams(
-        self, pattern: str = "*", *, trader_id: str | None = None, scan: bool = True
+        self,
+        pattern: str = "*",
+        *,
+        trader_id: str | None = None,
+        streams_prefix: str | None = DEFAULT_STREAMS_PREFIX,
+        scan: bool = True,
     ) -> FoundStreams:
         """
         Return the streams whose topic, or whose key, matches a pattern.
 
         Those that our publishers told of are known at once, and taken off the list when they are
-        gone; those of stock publishers are found among the keys of the server. Streams that carry
-        all topics of a node are returned for every pattern.
+        gone; those of stock publishers are found among the keys of the server.
 
         Parameters
         ----------
@@ -124,10 +131,28 @@ class RedisStreamManager:
             The pattern, with ``*`` and ``?``, such as ``'data.*.BINANCE.*'``.
         trader_id : str, optional
             Only the streams of this trader.
+        streams_prefix : str, optional
+            How the keys of streams end that carry all topics of a node: they may have messages
+            that are meant, so they are returned for every pattern. ``stream`` by default, as
+            nodes call them. None returns them only where their key matches.
         scan : bool, default True
             If keys are looked through.
         """
-        return self._finder.find(StreamSelector(pattern, trader_id=trader_id), scan=scan)
+        selector = StreamSelector(pattern, trader_id=trader_id, streams_prefix=streams_prefix)
+        return self._finder.find(selector, scan=scan)
+
+    def count_entries(self, stream: str, *, before: EntryId) -> tuple[int, bool]:
+        """
+        Return how many entries stand before an ID, and whether there are no more than those.
+
+        The server does not know: they are read to be counted, and no more than 10,000.
+        """
+        count = self._inspector.count_after(stream.encode(), (0, 0), before)
+        return count, count < MAX_COUNTED
+
+    def server_time_ms(self, stream: str = "") -> int:
+        """Return milliseconds since the UNIX epoch by the clock of the server of a stream."""
+        return self._inspector.now_ms(stream.encode())
 
     def stream_status(self, *streams: str) -> list[StreamStatus]:
         """Return length, IDs, idle time and memory of streams; those that are gone are left out."""
@@ -268,6 +293,21 @@ class RedisStreamManager:
             Other threads are served meanwhile.
         """
         return self._batches.read(group, consumer, streams, count, wait_ms)
+
+    def read_after(
+        self, positions: Mapping[str, EntryId], *, count: int = 100
+    ) -> list[StreamMessage]:
+        """
+        Read without a group: nobody notices, and nothing is to be acknowledged.
+
+        Parameters
+        ----------
+        positions : Mapping[str, tuple[int, int]]
+            The keys of streams, with the ID behind which to read in each.
+        count : int, default 100
+            Messages of each stream at most (1 to 10,000).
+        """
+        return self._batches.read_after(positions, count)
 
     def acknowledge(self, group: str, messages: Iterable[StreamMessage]) -> int:
         """Say that messages were handled; return how many of them were pending until now."""

@@ -1,0 +1,1 @@
+"""The command ``nt-enhanced streams``: look into streams and their groups, and clean up."""
