@@ -239,6 +239,15 @@ def test_a_group_in_use_is_not_deleted_unless_it_is_forced(store, manager):
         manager.delete_group("gone", GROUP)
 
 
+def test_a_consumer_that_gets_nothing_is_noticed_from_redis_7_2_on(store, manager, server_kind):
+    """What docs/streams-tools.md says of older servers."""
+    manager.create_group(ORDERS, GROUP)
+    assert manager.read(GROUP, "a", [ORDERS]) == []
+    consumers = [one.name for one in manager.consumers(ORDERS, GROUP)]
+    notices = server_kind == "valkey" or store.info("server")["redis_version"] >= "7.2"
+    assert consumers == (["a"] if notices else [])
+
+
 def test_a_group_is_made_anew(store, manager):
     publish(store, ORDERS, range(3))
     assert manager.recreate_group(ORDERS, GROUP, "beginning") == 0

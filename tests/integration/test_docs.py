@@ -101,7 +101,9 @@ def test_the_commands_that_a_page_shows_are_there(page):
 
 
 @pytest.mark.parametrize(
-    ("page", "group"), [("migration", "config"), ("forks", "patches")], ids=lambda name: name
+    ("page", "group"),
+    [("migration", "config"), ("forks", "patches"), ("streams-tools", "streams")],
+    ids=lambda name: name,
 )
 def test_the_options_that_a_page_speaks_of_are_there(page, group):
     text = (DOCS / f"{page}.md").read_text()

@@ -229,7 +229,8 @@ class RedisStreamManager:
         force : bool, default False
             If it is deleted in any case.
         alive_ms : int, default 60,000
-            A consumer that asked for something within so many milliseconds is alive.
+            A consumer that asked for something within so many milliseconds is alive. Before
+            Redis 7.2 the server notices only one that got something.
 
         Raises
         ------

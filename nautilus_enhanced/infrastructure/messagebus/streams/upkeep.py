@@ -33,7 +33,8 @@ class ConsumerFacts(msgspec.Struct, frozen=True, kw_only=True):
     pending : int
         Entries that it has read and not acknowledged.
     idle_ms : int
-        Milliseconds since it last asked for anything.
+        Milliseconds since it last asked for anything; before Redis 7.2, since it last got
+        anything.
     inactive_ms : int or None
         Milliseconds since it last got anything; None if it never did, or before Redis 7.2.
     """
