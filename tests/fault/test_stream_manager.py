@@ -450,6 +450,15 @@ def test_a_server_that_was_restarted_is_found_again(server, manager, look):
     assert manager.find_streams().streams == ()
 
 
+def test_a_master_that_was_demoted_is_left(store, manager, make_store):
+    manager.create_group(ORDERS, GROUP)
+    store.replicaof("127.0.0.1", make_store().port)
+    with pytest.raises(ServerUnreachableError, match="is a replica"):
+        manager.create_group(ORDERS, "other")
+    store.replicaof("NO", "ONE")
+    assert manager.create_group(QUOTES, "other")
+
+
 def test_what_the_login_may_not_do_is_said(server, store, manager):
     publish(store, ORDERS, [1])
     manager.create_group(ORDERS, GROUP, "beginning")

@@ -11,6 +11,7 @@ from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import HealthState
 from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
 from nautilus_enhanced.infrastructure.messagebus import ServerError
+from nautilus_enhanced.infrastructure.messagebus import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
 
@@ -184,6 +185,26 @@ def test_a_login_that_may_not_look_for_streams_is_told(server, store):
     url = f"redis://reader:pass@127.0.0.1:{server.port}"
     with pytest.raises(ServerError, match="SCAN"):
         StreamTrimmer(url, AT_ONCE, connection=FAST).trim_once()
+
+
+def test_a_master_that_was_demoted_is_left(server, store, make_store, look):
+    fill(store, ORDERS, 1_000, age_mins=60)
+    one = trimmer(server, TrimmingSettings(max_age_mins=90))
+    assert one.trim_once().removed == 0
+    one._settings = TrimmingSettings()
+    # It has what there is, and takes nothing.
+    other = make_store()
+    fill(look(other), ORDERS, 1_000, age_mins=60)
+    store.replicaof("127.0.0.1", other.port)
+    with pytest.raises(ServerError, match=r"READONLY|is a replica"):
+        one.trim_once()
+    # It is not asked again: behind its name, or the sentinels, there may be another one.
+    with pytest.raises(ServerUnreachableError, match="is a replica"):
+        one.trim_once()
+    store.replicaof("NO", "ONE")
+    one.trim_once()
+    assert one.statistics().last_error == ""
+    assert store.xlen(ORDERS) < BLOCK
 
 
 def test_many_streams_are_trimmed_together(server, store):

@@ -13,6 +13,7 @@ from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
 
 
 NAMING = StreamNaming(trader_id="T-1")
@@ -318,3 +319,12 @@ def test_the_manager_finds_and_reads_streams_on_every_node(cluster, client):
         assert manager.acknowledge("g", messages) == len(keys)
         assert {one.pending for one in manager.group_status(*keys)} == {0}
         assert [one.length for one in manager.stream_status(*keys)] == [1] * len(keys)
+        again = manager.read_after(dict.fromkeys(keys, (0, 0)))
+        assert sorted(message.stream for message in again) == list(keys)
+        # All is handled, so that nothing holds it back.
+        outcomes = manager.trim(manager.plan_trim(keys, TrimmingSettings(hard_cap_entries=1)))
+        assert {(one.removed, one.gap) for one in outcomes} == {(0, 0)}
+        assert client.offer(TOPICS[0], b"2")
+        assert client.flush_blocking(20.0)
+        outcomes = manager.trim(manager.plan_trim(keys, TrimmingSettings(hard_cap_entries=1)))
+        assert sum(one.removed for one in outcomes) == 1

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -56,10 +57,11 @@ def run(server, monkeypatch, capsys):
     return call
 
 
-def start(server, *arguments):
+def start(server, *arguments, stdin=subprocess.DEVNULL):
     """Run the command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-u", "-m", "nautilus_enhanced.cli", "streams", *map(str, arguments)],
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -295,6 +297,23 @@ def test_trimming_is_shown_and_done_only_if_it_is_agreed_to(run, old):
     assert "entries were removed." in done.out
     assert old.xlen(QUOTES) < 100
     assert old.xlen(ORDERS) == 300
+
+
+@pytest.mark.parametrize(("answer", "left"), [("n", 300), ("y", 0)])
+def test_on_a_terminal_it_is_asked(server, old, answer, left):
+    ours, theirs = pty.openpty()
+    process = start(server, "trim", "data.*", stdin=theirs)
+    try:
+        os.write(ours, f"{answer}\n".encode())
+        out, _ = process.communicate(timeout=30.0)
+        assert "Remove it from 1 streams? [y/N]" in out
+        assert process.returncode == 0
+        assert old.xlen(QUOTES) == left
+    finally:
+        process.kill()
+        process.wait(10.0)
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_trimming_beyond_what_a_group_needs_is_told(run, old):

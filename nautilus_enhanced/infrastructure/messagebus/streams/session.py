@@ -140,9 +140,12 @@ class Session:
                 if not repeatable:
                     raise ServerUnreachableError(f"{error}; it may have been done") from error
             else:
-                if not (repeatable and _is_put_off(done)):
+                if not _is_put_off(done):
                     return done
+                # Whoever takes nothing now may never again: the next call looks for another one.
                 self._drop()
+                if not repeatable:
+                    return done
             return self._try(work)
 
     def interrupt(self) -> None:
