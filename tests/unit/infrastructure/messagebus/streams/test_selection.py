@@ -84,3 +84,19 @@ def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
 def test_a_trader_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="`trader_id`"):
         StreamSelector("*", trader_id="a b")
+
+
+def test_a_pattern_of_keys_means_no_other_trader() -> None:
+    """A node without a prefix and an ID in its keys trims no streams but its own."""
+    by_topic, by_key = StreamSelector("stream:*"), StreamSelector("stream:*", keys_only=True)
+    own, other = b"stream:data.quotes", b"trader-T-2:stream:data.quotes"
+    assert [by_topic.matches(own), by_topic.matches(other)] == [True, True]
+    assert [by_key.matches(own), by_key.matches(other)] == [True, False]
+
+
+def test_streams_of_all_topics_are_left_out_where_the_messages_are_not_looked_at() -> None:
+    combined = b"trader-T-1:stream"
+    assert StreamSelector("events.*").matches(combined)
+    assert not StreamSelector("events.*", streams_prefix=None).matches(combined)
+    assert not StreamSelector("events.*", keys_only=True).matches(combined)
+    assert StreamSelector("trader-T-1:*", streams_prefix=None).matches(combined)
