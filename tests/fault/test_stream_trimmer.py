@@ -14,6 +14,8 @@ from nautilus_enhanced.infrastructure.messagebus import ServerError
 from nautilus_enhanced.infrastructure.messagebus import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TOGETHER
+from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import WORKING_SHARE
 
 
 ORDERS, QUOTES = "trader-T-1:stream:events.order.S-1", "trader-T-2:stream:data.quotes.B"
@@ -205,6 +207,25 @@ def test_a_master_that_was_demoted_is_left(server, store, make_store, look):
     one.trim_once()
     assert one.statistics().last_error == ""
     assert store.xlen(ORDERS) < BLOCK
+
+
+def test_the_thread_works_for_a_part_of_the_time_only(server, store, monkeypatch):
+    """A node trades beside it, on the same interpreter."""
+    with store.pipeline(transaction=False) as pipeline:
+        for number in range(3 * TOGETHER):
+            pipeline.xadd(f"trader-T-1:stream:data.{number}", {"topic": "t", "payload": "p"})
+        pipeline.execute()
+    one = trimmer(server, AT_ONCE)
+    pauses = []
+    monkeypatch.setattr(one._stopping, "wait", pauses.append)
+    begun = time.monotonic()
+    one._try()
+    worked_s = time.monotonic() - begun
+    assert one.statistics().streams == 3 * TOGETHER
+    assert len(pauses) == 3
+    # Nothing was waited for, so this is all it did, but for the last part.
+    assert 0.0 < sum(pauses) <= worked_s * (1 / WORKING_SHARE - 1)
+    assert all(pause > 0.0 for pause in pauses)
 
 
 def test_many_streams_are_trimmed_together(server, store):

@@ -18,13 +18,13 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.streams.finding import StreamFinder
 from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import Inspector
 from nautilus_enhanced.infrastructure.messagebus.streams.selection import StreamSelector
-from nautilus_enhanced.infrastructure.messagebus.streams.session import MAX_TOGETHER
 from nautilus_enhanced.infrastructure.messagebus.streams.session import Session
 from nautilus_enhanced.infrastructure.messagebus.streams.trim_execution import TrimExecutor
 from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings import TrimmingSettings
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Sequence
 
     import redis
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 
 # Between two looks through the keys for streams that nobody told of.
 SCAN_EVERY_S: Final = 60.0
+# Keys that a round looks at, and streams that are trimmed together.
+SCANNED_A_ROUND: Final = 10_000
+TOGETHER: Final = 50
+# Of the time, what the thread may work: beside it a node trades, on the same interpreter.
+WORKING_SHARE: Final = 0.05
 _MS: Final = 1_000
 
 
@@ -67,7 +72,7 @@ class TrimmerStatistics(Statistics, frozen=True, kw_only=True):
         Gauge: groups of streams that hold nothing back, since nobody has read for them for too
         long.
     last_round_ms : float
-        Gauge: milliseconds that the last round took.
+        Gauge: milliseconds that the last round took, pauses included.
     last_error : str
         What the last round that broke off ended with; empty when one went well since.
     """
@@ -134,6 +139,9 @@ class StreamTrimmer:
     """
     Trim the streams that patterns mean, again and again, on a connection of its own.
 
+    Its thread works for a twentieth of the time at most: where there are thousands of streams, a
+    round takes longer.
+
     Parameters
     ----------
     url : str
@@ -175,7 +183,7 @@ class StreamTrimmer:
             for one in patterns
         ]
         self._session = Session(url, connection, credential_provider)
-        self._finder = StreamFinder(self._session)
+        self._finder = StreamFinder(self._session, SCANNED_A_ROUND)
         self._executor = TrimExecutor(self._session, Inspector(self._session))
         self._scanned: set[str] = set()
         self._scan_at = float("-inf")
@@ -244,14 +252,20 @@ class StreamTrimmer:
         ServerError
             If the server cannot be reached, or refuses.
         """
+        return self._round(lambda _: self._stopping.is_set())
+
+    def _round(self, pause: Callable[[float], bool]) -> TrimmerStatistics:
+        """Trim all streams; `pause` is told how long a part took, and tells if that is enough."""
         begun = time.monotonic()
         streams = removed = gap = capped = held_back = expired = 0
         self._seen_unattended.clear()
         keys = [key.encode() for key in self._find()]
-        for first in range(0, len(keys), MAX_TOGETHER):
-            if self._stopping.is_set():
+        part_begun = begun
+        for first in range(0, len(keys), TOGETHER):
+            if pause(time.monotonic() - part_begun):
                 break
-            part = keys[first : first + MAX_TOGETHER]
+            part_begun = time.monotonic()
+            part = keys[first : first + TOGETHER]
             plans = self._executor.plan(part, self._settings, self._unattended)
             streams += len(plans)
             held_back += sum(plan.is_held_back for plan in plans)
@@ -293,7 +307,7 @@ class StreamTrimmer:
 
     def _try(self) -> None:
         try:
-            self.trim_once()
+            self._round(lambda took_s: self._stopping.wait(took_s / WORKING_SHARE - took_s))
         except EnhancedBusError as error:
             if not self._stopping.is_set():
                 self._fail(str(error))
