@@ -19,7 +19,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.commands import parse_p
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import read
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import read_group
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
-from nautilus_enhanced.infrastructure.messagebus.streams.entries import marks
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import topic_and_payload
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.refusals import checked
@@ -67,13 +66,13 @@ def message_of(stream: str, entry_id: bytes, fields: list[bytes], deliveries: in
     """Return an entry as a message; one that is none has no topic and no payload."""
     topic, payload = topic_and_payload(fields) or (b"", b"")
     return StreamMessage(
-        topic=topic.decode("utf-8", "backslashreplace"),
-        payload=payload,
-        body=payload,
-        stream=stream,
-        entry_id=parse_entry_id(entry_id),
-        deliveries=deliveries,
-        **marks(fields),
+        topic.decode("utf-8", "backslashreplace"),
+        payload,
+        stream,
+        entry_id,
+        fields,
+        payload,
+        deliveries,
     )
 
 
