@@ -35,8 +35,8 @@ Examples:
   nt-enhanced streams trim 'trader-TRADER-001:*' --max-age 1440 --json
 """
 DEFAULTS: Final = TrimmingSettings()
-# Streams of which it is counted what would go: entries are read for it.
-MAX_COUNTED_STREAMS: Final = 100
+# Streams of which it is counted what would go: up to 10,000 entries of each are read for it.
+MAX_COUNTED_STREAMS: Final = 20
 
 
 @click.command("trim", epilog=EXAMPLES)
