@@ -25,6 +25,8 @@ from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 # A message without anything to tell has so many names and values at most.
 PLAIN: Final = 8
+# Of the largest number that these fields may hold; Python refuses to read very long ones.
+_MAX_DIGITS: Final = 20
 
 
 class StreamMessage(msgspec.Struct, frozen=True, gc=False):
@@ -128,4 +130,6 @@ def number_of(fields: list[bytes], name: bytes) -> int | None:
     What is no number counts as not said: another writer may use the name for something else.
     """
     raw = value_of(fields, name)
-    return int(raw) if raw is not None and raw.isdigit() else None
+    if raw is None or len(raw) > _MAX_DIGITS or not raw.isdigit():
+        return None
+    return int(raw)
