@@ -34,7 +34,8 @@ TOPICS = {
     MessagePriority.LOW: "health:x",
 }
 DURABILITY = {"high": "always", "normal": "spill", "low": "memory"}
-FAR_NS = 1 << 60
+# Longer than any lane gathers.
+STEP_NS = 1_000_000_000
 
 STEPS = st.lists(
     st.one_of(
@@ -77,6 +78,7 @@ class Process:
 
     def __init__(self, folder, server):
         self.server = server
+        self.time_ns = 1 << 60
         buffers = BufferSettings(low=LaneSettings(flush_interval_ms=0))
         self.buffers = PriorityBuffers(buffers, PrioritySettings().policy(), lambda _: None)
         durability = DurabilitySettings(**DURABILITY, directory=str(folder))
@@ -111,13 +113,17 @@ class Process:
                 stream.last_id = self.server.last_id
         batch.number(5)
 
+    def now_ns(self):
+        self.time_ns += STEP_NS
+        return self.time_ns
+
     def prepare(self):
-        self.outbox.prepare(FAR_NS, 5, lambda _: None)
+        self.outbox.prepare(self.now_ns(), 5, lambda _: None)
         self.journal.note(self.in_hand(), (b"run", 1))
 
     def send(self, outcome):
         if not self.in_flight:
-            self.in_flight = self.outbox.take(FAR_NS)
+            self.in_flight = self.outbox.take(self.now_ns())
         batch = self.in_flight
         if not batch:
             return
