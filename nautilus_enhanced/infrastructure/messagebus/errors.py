@@ -105,6 +105,14 @@ class JournalBusyError(JournalError):
     """Another process has the journal: end it, or give this node a trader ID of its own."""
 
 
+class RejectedMessageError(EnhancedBusError):
+    """
+    A handler will never take this message: it goes to the dead letters at once.
+
+    Raise it in a handler of a subscription, for what no second try can help.
+    """
+
+
 class PublishError(EnhancedBusError):
     """A message was not taken, or its fate is not known."""
 

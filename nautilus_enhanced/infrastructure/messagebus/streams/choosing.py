@@ -88,6 +88,8 @@ class KeySelection(msgspec.Struct, frozen=True):
         The keys, or patterns of them with ``*`` and ``?``.
     patterns : tuple[str, ...], default ('*',)
         The patterns of the topics.
+    excluded : tuple[str, ...], default ()
+        Keys, or patterns of them, that are not read whatever `keys` says.
 
     Raises
     ------
@@ -97,12 +99,15 @@ class KeySelection(msgspec.Struct, frozen=True):
 
     keys: tuple[str, ...]
     patterns: tuple[str, ...] = ("*",)
+    excluded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.keys:
             raise ConfigurationError("streams", self.keys, "a key of a stream, or more")
         for key in self.keys:
             check_pattern("streams", key)
+        for key in self.excluded:
+            check_pattern("excluded", key)
         for pattern in self.patterns:
             check_pattern("pattern", pattern)
 
@@ -112,15 +117,25 @@ class KeySelection(msgspec.Struct, frozen=True):
 
     def exact_keys(self) -> tuple[bytes, ...]:
         """Return the keys that need not be looked for, whether they are there or not."""
-        return tuple(encode_text(key) for key in self.keys if "*" not in key and "?" not in key)
+        chooser = self.chooser()
+        exact = (encode_text(key) for key in self.keys if "*" not in key and "?" not in key)
+        return tuple(key for key in exact if chooser.place_of(key) is not None)
 
     def chooser(self) -> StreamChooser:
         """Return what chooses among keys and topics."""
-        whole = b"|".join(b"(?:%b)" % compile_pattern(key).pattern for key in self.keys)
-        return StreamChooser(re.compile(b"(?:%b)\\Z" % whole, re.DOTALL), self.patterns)
+        whole = _any_of(self.keys)
+        if self.excluded:
+            whole = b"(?!%b)%b" % (_any_of(self.excluded), whole)
+        return StreamChooser(re.compile(whole, re.DOTALL), self.patterns)
 
 
 Selection = TopicSelection | KeySelection
+
+
+def _any_of(keys: Iterable[str]) -> bytes:
+    """Return what matches a whole key that is one of `keys`, or matches one."""
+    patterns = b"|".join(b"(?:%b)" % compile_pattern(key).pattern for key in keys)
+    return b"(?:%b)\\Z" % patterns
 
 
 class StreamChooser:

@@ -153,6 +153,7 @@ class StreamClient:
         max_age_ms: int | None = None,
         decode: Any = None,
         streams: str | Iterable[str] | None = None,
+        excluded: Iterable[str] = (),
         settings: SubscriptionSettings | None = None,
     ) -> Subscription:
         """
@@ -184,6 +185,8 @@ class StreamClient:
             What `StreamMessage.body` is: see `decoder_of`.
         streams : str or iterable of str, optional
             Keys of streams, or patterns of keys, instead of those of the client's `naming`.
+        excluded : iterable of str, default ()
+            Keys, or patterns of keys, that are not read although `streams` matches them.
         settings : SubscriptionSettings, optional
             The rest.
 
@@ -201,7 +204,7 @@ class StreamClient:
         selection: Selection = TopicSelection(self._naming, chosen)
         if streams is not None:
             keys = (streams,) if isinstance(streams, str) else tuple(streams)
-            selection = KeySelection(keys, chosen)
+            selection = KeySelection(keys, chosen, tuple(excluded))
         return self._open(
             selection,
             handler,

@@ -209,7 +209,7 @@ class GroupKeeper(ConnectedThread):
             succeeded(answer, "the group needs EVAL, HSET and PEXPIRE on its key")
         )
         if self._seen is None:
-            self._lease.is_first = seen.members == {self._consumer}
+            self._lease.is_first = self._settings.sole_consumer or seen.members == {self._consumer}
         elif not seen.was_member and seen.made == self._seen.made:
             self._lose()
         self._seen = seen

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.errors import RejectedMessageError
 from nautilus_enhanced.infrastructure.messagebus.streams.book import DeliveryBook
 
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 
 
-# How long a loop handles messages before it gets to something else.
-SLICE_NS: Final = 2_000_000
 # How long a thread waits at most before it looks again.
 _LOOK_S: Final = 0.5
 _NS: Final = 1_000_000_000
@@ -65,6 +64,7 @@ class Runner(ABC):
     ) -> None:
         self._handler = handler
         self._handling = handling
+        self._settings = settings
         self._lease = lease
         self._clock = clock
         self._book = DeliveryBook(settings.pause_s, ordered=settings.order == "topic")
@@ -155,7 +155,9 @@ class Runner(ABC):
 
     def _failed(self, delivery: Delivery, error: BaseException) -> None:
         self._handling.failed(delivery, error)
-        if not self._book.failed(delivery, self._clock.monotonic_ns()):
+        if isinstance(error, RejectedMessageError) or not self._book.failed(
+            delivery, self._clock.monotonic_ns()
+        ):
             self._handling.bury(delivery, error)
             self._book.done(delivery)
 
@@ -174,13 +176,12 @@ class LoopRunner(Runner):
         As for `Runner`.
     """
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, *args: Any, is_async: bool, concurrency: int
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *args: Any, is_async: bool) -> None:
         super().__init__(*args)
         self._loop = loop
         self._is_async = is_async
-        self._concurrency = concurrency
+        self._concurrency = self._settings.concurrency
+        self._slice_ns = self._settings.slice_us * 1_000
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         # Held from scheduling a run until its begin; taking it is one step for all threads.
@@ -225,7 +226,7 @@ class LoopRunner(Runner):
         self._gather()
         clock = self._clock.monotonic_ns
         run = self._begin if self._is_async else self._call_now
-        until_ns = clock() + SLICE_NS
+        until_ns = clock() + self._slice_ns
         while self._may_run(now_ns := clock()):
             if now_ns >= until_ns:
                 self._run_soon()

@@ -52,6 +52,12 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
         as they may, they get more, and `health` says so.
     scan_interval_ms : int, default 5,000
         Milliseconds between looks for streams that no writer of ours told of (100 to 3,600,000).
+    slice_us : int, default 2,000
+        Microseconds for which a handler is called on the event loop before that gets a turn (50 to
+        100,000).
+    sole_consumer : bool, default False
+        If the group has one consumer at a time: where reading begins is then for each new one to
+        say, even while one before it, that was killed, still counts as alive.
     """
 
     order: Literal["topic", "none"] = "topic"
@@ -67,6 +73,8 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
     streams_per_reader: int = 256
     max_readers: int = 4
     scan_interval_ms: int = 5_000
+    slice_us: int = 2_000
+    sole_consumer: bool = False
 
     def __post_init__(self) -> None:
         check_choice("order", self.order, ("topic", "none"))
@@ -82,6 +90,7 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
         check_range("streams_per_reader", self.streams_per_reader, 1, 10_000, " streams")
         check_range("max_readers", self.max_readers, 1, 64, " readers")
         check_range("scan_interval_ms", self.scan_interval_ms, 100, 3_600_000, " ms")
+        check_range("slice_us", self.slice_us, 50, 100_000, " µs")
         if self.threads > 1 and self.run_in != "threads":
             raise ConfigurationError(
                 "threads", self.threads, "1 where `run_in` is not 'threads'", "Set run_in='threads'"

@@ -212,7 +212,7 @@ class Subscription:
             raise ConfigurationError(
                 "run_in", "loop", "'threads' or 'auto' where no event loop runs"
             )
-        return LoopRunner(loop, *args, is_async=is_async, concurrency=settings.concurrency)
+        return LoopRunner(loop, *args, is_async=is_async)
 
     def _make_reader(self) -> StreamReader:
         return StreamReader(

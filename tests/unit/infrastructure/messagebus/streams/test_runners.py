@@ -93,9 +93,7 @@ async def test_a_loop_gets_to_other_things_while_messages_are_handled(parts) -> 
         time.sleep(0.001)
         handled.append(message.payload)
 
-    runner = parts.keep(
-        LoopRunner(asyncio.get_running_loop(), *parts.args(handle), is_async=False, concurrency=1)
-    )
+    runner = parts.keep(LoopRunner(asyncio.get_running_loop(), *parts.args(handle), is_async=False))
     runner.submit(messages(*(f"a{number}" for number in range(50))))
     seen: list[int] = []
     while len(handled) < 50:
@@ -121,9 +119,8 @@ async def test_calls_of_an_asynchronous_handler_are_bounded(parts) -> None:
     runner = parts.keep(
         LoopRunner(
             asyncio.get_running_loop(),
-            *parts.args(handle, order="none"),
+            *parts.args(handle, order="none", concurrency=3),
             is_async=True,
-            concurrency=3,
         )
     )
     runner.submit(messages(*(f"a{number}" for number in range(10))))
@@ -141,7 +138,7 @@ async def test_a_call_that_is_cancelled_is_taken_back(parts) -> None:
         await asyncio.Event().wait()
 
     runner = LoopRunner(
-        asyncio.get_running_loop(), *parts.args(handle), is_async=True, concurrency=3
+        asyncio.get_running_loop(), *parts.args(handle, concurrency=3), is_async=True
     )
     runner.submit(messages("a1", "a2"))
     await begun.wait()
@@ -159,7 +156,6 @@ async def test_nothing_is_handled_without_a_lease_and_all_of_it_with_one(parts) 
             asyncio.get_running_loop(),
             *parts.args(lambda m: handled.append(m.payload)),
             is_async=False,
-            concurrency=1,
         )
     )
     runner.submit(messages("a1"))
@@ -178,7 +174,6 @@ async def test_what_another_consumer_has_by_now_is_let_go(parts) -> None:
             asyncio.get_running_loop(),
             *parts.args(lambda m: handled.append(m.payload)),
             is_async=False,
-            concurrency=1,
         )
     )
     lost = ReadStream(b"lost", "", appeared=False)
@@ -191,7 +186,7 @@ async def test_what_another_consumer_has_by_now_is_let_go(parts) -> None:
 def test_a_closed_loop_is_no_error_for_who_reads(parts) -> None:
     loop = asyncio.new_event_loop()
     loop.close()
-    runner = LoopRunner(loop, *parts.args(print), is_async=False, concurrency=1)
+    runner = LoopRunner(loop, *parts.args(print), is_async=False)
     runner.submit(messages("a1"))
     assert runner.is_stopped
     assert runner.in_hand == 1
@@ -205,9 +200,7 @@ async def test_a_failure_is_tried_again_after_its_pause(parts) -> None:
         if message.payload == b"a1" and tries.count(b"a1") < 3:
             raise ValueError
 
-    runner = parts.keep(
-        LoopRunner(asyncio.get_running_loop(), *parts.args(handle), is_async=False, concurrency=1)
-    )
+    runner = parts.keep(LoopRunner(asyncio.get_running_loop(), *parts.args(handle), is_async=False))
     runner.submit(messages("a1", "a2", "b1"))
     await until(lambda: runner.in_hand == 0)
     assert sorted(tries) == [b"a1", b"a1", b"a1", b"a2", b"b1"]
