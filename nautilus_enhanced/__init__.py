@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from nautilus_enhanced.common.flow import data_age_ms
     from nautilus_enhanced.common.flow import data_backlog
     from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus import AllowRule
     from nautilus_enhanced.infrastructure.messagebus import BufferSettings
     from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
     from nautilus_enhanced.infrastructure.messagebus import DispatchSettings
     from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
     from nautilus_enhanced.infrastructure.messagebus import EnhancedBusError
+    from nautilus_enhanced.infrastructure.messagebus import ExternalSettings
     from nautilus_enhanced.infrastructure.messagebus import FlowRule
     from nautilus_enhanced.infrastructure.messagebus import LaneSettings
     from nautilus_enhanced.infrastructure.messagebus import MessagePriority
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
     from nautilus_enhanced.infrastructure.messagebus import PublishingSettings
     from nautilus_enhanced.infrastructure.messagebus import PublishRule
+    from nautilus_enhanced.infrastructure.messagebus import StartRule
     from nautilus_enhanced.infrastructure.messagebus import StreamSettings
     from nautilus_enhanced.infrastructure.messagebus import TopicRule
     from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
@@ -46,12 +49,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AllowRule": "nautilus_enhanced.infrastructure.messagebus",
     "BufferSettings": "nautilus_enhanced.infrastructure.messagebus",
     "ConnectionSettings": "nautilus_enhanced.infrastructure.messagebus",
     "DispatchSettings": "nautilus_enhanced.infrastructure.messagebus",
     "DurabilitySettings": "nautilus_enhanced.infrastructure.messagebus",
     "EnhancedBusError": "nautilus_enhanced.infrastructure.messagebus",
     "EnhancedMessageBusConfig": "nautilus_enhanced.config",
+    "ExternalSettings": "nautilus_enhanced.infrastructure.messagebus",
     "Features": "nautilus_enhanced.common.features",
     "FlowRule": "nautilus_enhanced.infrastructure.messagebus",
     "LaneSettings": "nautilus_enhanced.infrastructure.messagebus",
@@ -61,6 +66,7 @@ _HOMES = {
     "PrioritySettings": "nautilus_enhanced.infrastructure.messagebus",
     "PublishRule": "nautilus_enhanced.infrastructure.messagebus",
     "PublishingSettings": "nautilus_enhanced.infrastructure.messagebus",
+    "StartRule": "nautilus_enhanced.infrastructure.messagebus",
     "StreamSettings": "nautilus_enhanced.infrastructure.messagebus",
     "TopicRule": "nautilus_enhanced.infrastructure.messagebus",
     "TrimmingSettings": "nautilus_enhanced.infrastructure.messagebus",
@@ -77,12 +83,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "AllowRule",
     "BufferSettings",
     "ConnectionSettings",
     "DispatchSettings",
     "DurabilitySettings",
     "EnhancedBusError",
     "EnhancedMessageBusConfig",
+    "ExternalSettings",
     "Features",
     "FlowRule",
     "LaneSettings",
@@ -92,6 +100,7 @@ __all__ = [
     "PrioritySettings",
     "PublishRule",
     "PublishingSettings",
+    "StartRule",
     "StreamSettings",
     "TopicRule",
     "TrimmingSettings",

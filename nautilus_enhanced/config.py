@@ -25,6 +25,7 @@ from nautilus_enhanced.infrastructure.messagebus.credentials import PasswordSour
 from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.external_settings import ExternalSettings
 from nautilus_enhanced.infrastructure.messagebus.publishing import check_publishing
 from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
@@ -73,8 +74,9 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
     dispatch : DispatchSettings or None
         Settings of the dispatcher that serves order flow before market data. None is the
         stock engines.
-    ingress : {'stock'}, default 'stock'
-        Who reads `external_streams`.
+    ingress : {'enhanced', 'stock'}, default 'enhanced'
+        Who reads `external_streams`: consumers with a group, which keep the node's place, or the
+        stock reader, which reads what comes from now on.
     serializer : {'enhanced', 'stock'}, default 'enhanced'
         Who serializes what is published, and what the cache writes to its database. The bytes
         are the same.
@@ -98,6 +100,8 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         from `database`.
     monitoring : MonitoringSettings
         Settings of what the node says about itself.
+    external : ExternalSettings
+        Settings of how `external_streams` are read where `ingress` is ``'enhanced'``.
 
     Raises
     ------
@@ -107,7 +111,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
 
     publisher: bool = True
     dispatch: DispatchSettings | None = DispatchSettings()
-    ingress: Literal["stock"] = "stock"
+    ingress: Literal["enhanced", "stock"] = "enhanced"
     serializer: Literal["enhanced", "stock"] = "enhanced"
     fallback: Literal["stock", "raise"] = "stock"
     buffers: BufferSettings | None = None
@@ -118,6 +122,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
     workers: WorkerSettings = WorkerSettings()
     connection: ConnectionSettings | str | None = None
     monitoring: MonitoringSettings = MonitoringSettings()
+    external: ExternalSettings = ExternalSettings()
 
     def __post_init__(self) -> None:
         if isinstance(self.connection, str):
@@ -167,7 +172,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
                 "one of the two, since each names the server",
                 "Remove `database`, or leave `connection.url` out",
             )
-        if self.publisher:
+        if self.publisher or (self.ingress == "enhanced" and self.external_streams):
             self._check_server()
         install()
 
@@ -221,20 +226,27 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
         ConfigurationError
             If it does not.
         """
-        settings, url = self.connection_settings, self.connection_url()
+        url = self.connection_url()
         if not url:
             return
-        settings.check_with(url)
-        readable = settings.is_plain and (url == EMBEDDED or database_of(url) is not None)
-        if self.external_streams and not readable:
+        self.connection_settings.check_with(url)
+        if self.external_streams and self.ingress == "stock" and not self.stock_can_read():
             raise ConfigurationError(
                 "message_bus.external_streams",
                 self.external_streams,
                 "nothing with this `connection`",
                 "External streams are read by the stock reader, which knows redis:// and "
                 "rediss:// with host, port and login, and no Unix socket, database number, "
-                "sentinels, cluster, TLS files or password from elsewhere",
+                "sentinels, cluster, TLS files or password from elsewhere. With "
+                "`ingress='enhanced'` they are read by ours, which know all of these",
             )
+
+    def stock_can_read(self) -> bool:
+        """Return whether the stock reader can read from the server beside our publisher."""
+        url = self.connection_url()
+        return self.connection_settings.is_plain and (
+            url == EMBEDDED or database_of(url or None) is not None
+        )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.__rich_repr__())})"
@@ -370,7 +382,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "publisher": (True, False),
-    "ingress": ("stock",),
+    "ingress": ("enhanced", "stock"),
     "serializer": ("enhanced", "stock"),
     "fallback": ("stock", "raise"),
     "encoding": ("json", "msgpack"),
@@ -386,6 +398,7 @@ _KINDS: dict[str, Any] = {
     "workers": WorkerSettings,
     "connection": ConnectionSettings | None,
     "monitoring": MonitoringSettings,
+    "external": ExternalSettings,
 }
 PRESETS: dict[str, dict[str, Any]] = {
     "development": {"connection": ConnectionSettings(url=EMBEDDED)},

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 
 KILL_SWITCH: Final = "NT_ENHANCED_DISABLE"
+_NAME_A_SERVER: Final = "set `connection='redis://...'` or `database=DatabaseConfig(...)`"
 # Whoever sets the switch to anything else wants everything off, however it is spelled.
 _NOT_PULLED: Final = frozenset({"", "0", "false", "no", "off"})
 
@@ -54,7 +55,6 @@ class Reason(StrEnum):
     UNSUPPORTED_VERSION = "this version of NautilusTrader is not supported"
     PATCH_FAILED = "NautilusTrader is not as expected"
     MISSING_EXTRA = "an optional dependency is not installed"
-    NOT_IN_THIS_VERSION = "not part of this version of nt-enhanced"
 
 
 FALLBACK_REASONS: Final[dict[Reason, type[EnhancedBusError]]] = {
@@ -140,9 +140,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Whether the kernel is one of a backtest.
     has_embedded_server : bool
         Whether the extra ``embedded`` is installed.
-    kernel_problems, engine_problems, serializer_problems : tuple[str, ...]
-        What verification found in the kernel, in the live engines, and in what the enhanced
-        serializer writes.
+    kernel_problems, engine_problems, serializer_problems, ingress_problems : tuple[str, ...]
+        What verification found in the kernel, in the live engines, in what the enhanced
+        serializer writes, and in how the node reads external streams.
     """
 
     nautilus_trader: str
@@ -153,6 +153,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     kernel_problems: tuple[str, ...]
     engine_problems: tuple[str, ...]
     serializer_problems: tuple[str, ...]
+    ingress_problems: tuple[str, ...]
 
 
 def is_switched_off(environ: Mapping[str, str]) -> bool:
@@ -172,7 +173,7 @@ def decide(config: EnhancedMessageBusConfig, facts: Facts) -> Features:
     states = (
         _decide_dispatch(config, facts),
         _decide_publisher(config, facts),
-        _not_yet(Feature.INGRESS),
+        _decide_ingress(config, facts),
         _decide_serializer(config, facts),
     )
     if config.fallback == "raise":
@@ -224,7 +225,7 @@ def _decide_publisher(config: EnhancedMessageBusConfig, facts: Facts) -> Feature
         return _off(
             feature,
             Reason.NO_SERVER,
-            remedy="set `connection='redis://...'` or `database=DatabaseConfig(...)` to publish",
+            remedy=_NAME_A_SERVER,
         )
     if url == EMBEDDED and not facts.has_embedded_server:
         return _off(
@@ -233,6 +234,24 @@ def _decide_publisher(config: EnhancedMessageBusConfig, facts: Facts) -> Feature
             detail="the embedded server is not installed",
             remedy="run `pip install 'nt-enhanced[embedded]'`",
         )
+    return _on(feature)
+
+
+def _decide_ingress(config: EnhancedMessageBusConfig, facts: Facts) -> FeatureState:
+    feature = Feature.INGRESS
+    if config.ingress == "stock":
+        return _off(feature, Reason.SWITCHED_OFF, remedy="set `ingress='enhanced'`")
+    state = _decide_host(feature, facts, facts.kernel_problems or facts.ingress_problems)
+    if state is not None:
+        return state
+    url = config.connection_url()
+    if url is None:
+        return _off(feature, Reason.NO_SERVER, remedy=_NAME_A_SERVER)
+    if url == EMBEDDED:
+        # The server is the publisher's: without it there is none.
+        publisher = _decide_publisher(config, facts)
+        if not publisher.active:
+            return msgspec.structs.replace(publisher, feature=feature)
     return _on(feature)
 
 
@@ -274,10 +293,6 @@ def _on(feature: Feature) -> FeatureState:
 
 def _off(feature: Feature, reason: Reason, *, detail: str = "", remedy: str = "") -> FeatureState:
     return FeatureState(feature=feature, active=False, reason=reason, detail=detail, remedy=remedy)
-
-
-def _not_yet(feature: Feature) -> FeatureState:
-    return _off(feature, Reason.NOT_IN_THIS_VERSION)
 
 
 # -- what was decided ----------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from nautilus_trader.common.component import Logger
 from nautilus_trader.common.enums import LogColor
 from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
+from nautilus_trader.live.node import TradingNode
 from nautilus_trader.live.risk_engine import LiveRiskEngine
+from nautilus_trader.system.kernel import NautilusKernel
 
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import Feature
@@ -32,6 +34,7 @@ from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBu
 from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+from nautilus_enhanced.live.attaching import attach_ingress
 from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
 from nautilus_enhanced.live.backing import IdleBacking
 from nautilus_enhanced.live.banner import banner
@@ -42,6 +45,7 @@ from nautilus_enhanced.live.engines import EnhancedLiveRiskEngine
 from nautilus_enhanced.live.intake import ExternalIntake
 from nautilus_enhanced.live.monitor import NodeMonitor
 from nautilus_enhanced.live.verification import engine_problems
+from nautilus_enhanced.live.verification import ingress_problems
 from nautilus_enhanced.patches import PATCHES
 from nautilus_enhanced.patches.kernel import BACKING_NAMES
 from nautilus_enhanced.patches.kernel import BINDINGS_NAME
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.config import EnhancedMessageBusConfig
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.live.ingress import NodeIngress
 
 
 SUPPORTED_VERSIONS = ((1, 221), (1, 231))
@@ -84,6 +89,7 @@ def gather_facts(original: Callable[..., Any], config: Any) -> Facts:
             }
         ),
         serializer_problems=kernel_serializer_problems(original) + serializer_problems(),
+        ingress_problems=ingress_problems(TradingNode, NautilusKernel),
     )
 
 
@@ -168,6 +174,8 @@ class NodeAssembly:
         self._dispatcher: PriorityDispatcher | None = None
         self._backing: EnhancedMessageBusBacking | None = None
         self._embedded: Any = None
+        self._ingress: NodeIngress | None = None
+        self._url = self._settings.connection_url() or ""
         self._monitor: NodeMonitor | None = None
 
     def build(self, original: Callable[..., Any], name: str, config: Any, *args: Any) -> None:
@@ -194,6 +202,16 @@ class NodeAssembly:
         kernel._config = config  # noqa: SLF001 (what the user gave, switches included)
         if self._backing is not None:
             kernel._msgbus_db = self._backing  # noqa: SLF001 (stock sets it the same way)
+        if self._is_active(Feature.INGRESS) and self._settings.external_streams:
+            self._ingress = attach_ingress(
+                kernel,
+                self._settings,
+                url=self._url,
+                naming=self._naming(kernel.trader_id.value, kernel.instance_id.value),
+                backing=self._backing,
+                dispatcher=self._dispatcher,
+                log=Logger("EnhancedMessageBus"),
+            )
         elif kernel._msgbus_db is None and self._settings.external_streams:  # noqa: SLF001
             kernel._msgbus_db = IdleBacking(self._say_that_nothing_is_read)  # noqa: SLF001
         if self._dispatcher is not None:
@@ -216,13 +234,15 @@ class NodeAssembly:
                 "or publisher are stock: subscribers get the data and the data engine does not",
             )
             return
-        backing.intake = ExternalIntake(
+        intake = backing.intake = ExternalIntake(
             dispatch.subscriptions,
             queue=kernel.data_engine.data_queue,
             deserialize=kernel.msgbus_serializer.deserialize,
             mute=backing.mute,
             report=log.error,
         )
+        if self._ingress is not None:
+            self._ingress.intake = intake
         log.info(f"data engine subscribed to {', '.join(dispatch.subscriptions)}", LogColor.BLUE)
 
     # -- what the kernel builds instead ----------------------------------------------------------
@@ -276,23 +296,14 @@ class NodeAssembly:
 
     def _make_backing(self, trader_id: str, instance_id: str) -> EnhancedMessageBusBacking:
         settings = self._settings
-        url = settings.connection_url() or ""
-        if url == EMBEDDED:
+        if self._url == EMBEDDED:
             from nautilus_enhanced.sandbox.embedded import EmbeddedServer  # noqa: PLC0415 (extra)
 
             self._embedded = EmbeddedServer()
-            url = self._embedded.start()
-        naming = StreamNaming(
-            trader_id=trader_id,
-            instance_id=instance_id,
-            use_trader_prefix=settings.use_trader_prefix,
-            use_trader_id=settings.use_trader_id,
-            use_instance_id=settings.use_instance_id,
-            streams_prefix=settings.streams_prefix,
-            stream_per_topic=settings.stream_per_topic,
-        )
+            self._url = self._embedded.start()
+        naming = self._naming(trader_id, instance_id)
         client = BufferedMessageBusClient(
-            url,
+            self._url,
             naming=naming,
             buffers=settings.buffer_settings(),
             priorities=settings.priorities,
@@ -305,10 +316,10 @@ class NodeAssembly:
             heartbeat_interval_secs=settings.heartbeat_interval_secs,
         )
         client.start(settings.connection_settings.connect_timeout_ms / 1_000)
-        backing = EnhancedMessageBusBacking(client, lambda: self._make_reader(url), self._on_close)
+        backing = EnhancedMessageBusBacking(client, self._make_reader, self._on_close)
         if settings.streams.trimming is not None:
             backing.trimmer = StreamTrimmer(
-                url,
+                self._url,
                 settings.streams.trimming,
                 # Its own streams, of this instance if the keys tell it, and no others.
                 patterns=(naming.key("*"),),
@@ -318,11 +329,26 @@ class NodeAssembly:
             backing.trimmer.start()
         return backing
 
-    def _make_reader(self, url: str) -> Any:
-        """Make the stock backing, only to read: without a heartbeat of its own."""
-        from nautilus_enhanced.live.ingress import make_stock_reader  # noqa: PLC0415 (rarely used)
+    def _naming(self, trader_id: str, instance_id: str) -> StreamNaming:
+        settings = self._settings
+        return StreamNaming(
+            trader_id=trader_id,
+            instance_id=instance_id,
+            use_trader_prefix=settings.use_trader_prefix,
+            use_trader_id=settings.use_trader_id,
+            use_instance_id=settings.use_instance_id,
+            streams_prefix=settings.streams_prefix,
+            stream_per_topic=settings.stream_per_topic,
+        )
 
-        return make_stock_reader(self._kernel, self._settings, url)
+    def _make_reader(self) -> Any:
+        """Make the stock backing, only to read: without a heartbeat of its own."""
+        from nautilus_enhanced.live.stock_reader import make_stock_reader  # noqa: PLC0415 (rarely used)
+
+        if not self._settings.stock_can_read():
+            # Ours were to read them, and cannot here.
+            return IdleBacking(self._say_that_stock_cannot_read)
+        return make_stock_reader(self._kernel, self._settings, self._url)
 
     # -- what is said about it -------------------------------------------------------------------
 
@@ -345,13 +371,15 @@ class NodeAssembly:
             log.warning("the server's certificate is not verified: use that only in tests")
         if backing is None and self._settings.streams.trimming is not None:
             log.warning("streams.trimming has no effect: nothing is published by us on this node")
-        if (backing is not None or self._dispatcher is not None) and not kernel.loop.is_closed():
+        parts = (backing, self._dispatcher, self._ingress)
+        if any(part is not None for part in parts) and not kernel.loop.is_closed():
             self._monitor = NodeMonitor(
                 loop=kernel.loop,
                 log=log,
                 is_over=lambda: kernel.trader.is_disposed,
                 client=None if backing is None else backing.client,
                 dispatcher=self._dispatcher,
+                ingress=self._ingress,
                 interval_s=self._settings.monitoring.health_interval_secs,
                 trimmer=None if backing is None else backing.trimmer,
             )
@@ -361,6 +389,12 @@ class NodeAssembly:
         Logger("EnhancedMessageBus").warning(
             f"external_streams={self._settings.external_streams} are not read, since no server "
             "is configured: set `connection` or `database`",
+        )
+
+    def _say_that_stock_cannot_read(self) -> None:
+        Logger("EnhancedMessageBus").error(
+            f"external_streams={self._settings.external_streams} are not read: "
+            f"{self._decided[Feature.INGRESS]}, and the stock reader cannot reach the server"
         )
 
     def _on_close(self, figures: ClientStatistics) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
     from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+    from nautilus_enhanced.live.ingress import NodeIngress
     from nautilus_enhanced.live.intake import ExternalIntake
 
 
@@ -54,16 +55,55 @@ class IdleBacking:
         self._on_stream()
 
 
+class ReadingBacking:
+    """
+    Have external streams read by ours where the publisher is the stock one.
+
+    Parameters
+    ----------
+    backing : Any
+        The stock backing; None where the kernel made none.
+    ingress : NodeIngress
+        What reads the streams.
+    """
+
+    def __init__(self, backing: Any, ingress: NodeIngress) -> None:
+        self._backing = backing
+        self.ingress = ingress
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._backing!r}, {self.ingress!r})"
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish by the stock backing."""
+        if self._backing is not None:
+            self._backing.publish(topic, payload)
+
+    def is_closed(self) -> bool:
+        """Return whether the stock backing is closed."""
+        return True if self._backing is None else bool(self._backing.is_closed())
+
+    def close(self) -> None:
+        """Hand back what is in hand, and close the stock backing."""
+        self.ingress.close()
+        if self._backing is not None:
+            self._backing.close()
+
+    def stream(self, callback: Callable[[Any], None]) -> Awaitable[None]:
+        """Hand each message of the external streams to the node, until cancelled."""
+        return self.ingress.stream(callback)
+
+
 class EnhancedMessageBusBacking:
     """
-    Publish what the node's bus publishes, and read its external streams as stock does.
+    Publish what the node's bus publishes, and have its external streams read.
 
     Parameters
     ----------
     client : BufferedMessageBusClient
         The publisher, started.
     make_reader : Callable[[], Any]
-        Makes the stock backing that reads the external streams.
+        Makes the stock backing, which reads the external streams where there is no `ingress`.
     on_close : Callable[[ClientStatistics], None]
         Called once, after the last message was sent or given up.
     """
@@ -82,6 +122,7 @@ class EnhancedMessageBusBacking:
         self._muted: str | None = None
         self.intake: ExternalIntake | None = None
         self.trimmer: StreamTrimmer | None = None
+        self.ingress: NodeIngress | None = None
         # The bus calls `publish` for every message: a bound method saves it a call.
         self._offer = client.offer
 
@@ -104,6 +145,8 @@ class EnhancedMessageBusBacking:
         self._closed = True
         if self._reader is not None:
             self._reader.close()
+        if self.ingress is not None:
+            self.ingress.close()
         if self.trimmer is not None:
             self.trimmer.stop(_TRIMMER_STOP_S)
         self.client.stop()
@@ -116,6 +159,8 @@ class EnhancedMessageBusBacking:
         It is the reader's own future, as on the stock bus: a node that ends cancels it and gives
         a task no more time to notice.
         """
+        if self.ingress is not None:
+            return self.ingress.stream(callback)
         self._reader = self._make_reader()
         if self.intake is not None:
             callback = partial(self.intake.take, callback)

@@ -159,6 +159,11 @@ class PriorityDispatcher:
         return sum(queue.queued for queue in self._queues if queue.holds_data)
 
     @property
+    def backlog(self) -> int:
+        """Return the messages of all kinds that wait."""
+        return sum(queue.queued for queue in self._queues)
+
+    @property
     def oldest_data(self) -> Any:
         """Return the message of market data that is handled next, or None."""
         lanes = (DispatchLane.STARTUP, DispatchLane.DATA, DispatchLane.LOW)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from typing import NamedTuple
 
 from nautilus_enhanced.common.flow import dispatcher_of
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
@@ -14,6 +15,8 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TrimmerStatistics
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+from nautilus_enhanced.live.ingress import IngressStatistics
+from nautilus_enhanced.live.ingress import NodeIngress
 from nautilus_enhanced.live.statistics import DispatcherStatistics
 
 
@@ -27,13 +30,16 @@ class NodeStatistics(Statistics, frozen=True, kw_only=True):
         Those of the lanes and of each engine's queues; None where the engines are stock.
     publisher : ClientStatistics or None
         Those of the lanes to the server and of the writer; None where the publisher is stock.
+    ingress : IngressStatistics or None
+        Those of the external streams; None where there are none, or the stock reader reads them.
     trimming : TrimmerStatistics or None
         Those of what trims the node's streams; None without `streams.trimming`.
     """
 
     dispatcher: DispatcherStatistics | None
     publisher: ClientStatistics | None
-    trimming: TrimmerStatistics | None = None
+    ingress: IngressStatistics | None
+    trimming: TrimmerStatistics | None
 
 
 def statistics(node: Any) -> NodeStatistics:
@@ -45,11 +51,12 @@ def statistics(node: Any) -> NodeStatistics:
     node : TradingNode or NautilusKernel
         The node, or its kernel.
     """
-    dispatcher, client, trimmer = _parts(node)
+    parts = _parts(node)
     return NodeStatistics(
-        dispatcher=None if dispatcher is None else dispatcher.statistics(),
-        publisher=None if client is None else client.statistics(),
-        trimming=None if trimmer is None else trimmer.statistics(),
+        dispatcher=None if parts.dispatcher is None else parts.dispatcher.statistics(),
+        publisher=None if parts.client is None else parts.client.statistics(),
+        ingress=None if parts.ingress is None else parts.ingress.statistics(),
+        trimming=None if parts.trimmer is None else parts.trimmer.statistics(),
     )
 
 
@@ -68,17 +75,19 @@ def health(node: Any) -> HealthReport:
 def report_health(
     dispatcher: PriorityDispatcher | None,
     client: BufferedMessageBusClient | None,
+    ingress: NodeIngress | None = None,
     trimmer: StreamTrimmer | None = None,
 ) -> HealthReport:
-    """Return how dispatcher, publisher and trimmer are, together."""
+    """Return how dispatcher, publisher, ingress and trimmer are, together."""
     report = HealthReport(component="bus")
     if client is not None:
         report = report.merged(client.health())
     if dispatcher is not None:
         findings = dispatcher_findings(dispatcher.statistics())
         report = report.merged(HealthReport(component="dispatcher", findings=findings))
-    if trimmer is not None:
-        report = report.merged(trimmer.health())
+    for part in (ingress, trimmer):
+        if part is not None:
+            report = report.merged(part.health())
     return report
 
 
@@ -106,11 +115,22 @@ def dispatcher_findings(figures: DispatcherStatistics) -> tuple[HealthFinding, .
     return tuple(findings)
 
 
-def _parts(
-    node: Any,
-) -> tuple[PriorityDispatcher | None, BufferedMessageBusClient | None, StreamTrimmer | None]:
+class _Parts(NamedTuple):
+    """What of a node says how it is."""
+
+    dispatcher: PriorityDispatcher | None
+    client: BufferedMessageBusClient | None
+    ingress: NodeIngress | None
+    trimmer: StreamTrimmer | None
+
+
+def _parts(node: Any) -> _Parts:
     kernel = getattr(node, "kernel", node)
-    # The stock backing, and ours for streams without a server, have no client.
+    # The stock backing, and ours for streams without a server, have none of them.
     backing = kernel.msgbus_database
-    client, trimmer = getattr(backing, "client", None), getattr(backing, "trimmer", None)
-    return dispatcher_of(kernel), client, trimmer
+    return _Parts(
+        dispatcher_of(kernel),
+        getattr(backing, "client", None),
+        getattr(backing, "ingress", None),
+        getattr(backing, "trimmer", None),
+    )

@@ -107,11 +107,30 @@ class ExternalIntake:
         except Exception as error:  # noqa: BLE001 (whatever another process wrote must not end the reading)
             self._report(f"a message on {message.topic!r} cannot be read: {error}")
             return
-        if isinstance(data, Data):
-            route = self._routes[self._queue.lane_of(data)]
-            self._queue.enqueue_by(route, ExternalData(message.topic, data))
-        else:
+        if not self.offer(message.topic, data):
             publish(message)
+
+    def offer(self, topic: str, body: Any) -> bool:
+        """
+        Queue a message for the data engine if that is subscribed to its topic and it is data.
+
+        Parameters
+        ----------
+        topic : str
+            The topic.
+        body : Any
+            The message, decoded.
+
+        Returns
+        -------
+        bool
+            Whether it was queued.
+        """
+        if not isinstance(body, Data) or not self._is_subscribed(topic):
+            return False
+        route = self._routes[self._queue.lane_of(body)]
+        self._queue.enqueue_by(route, ExternalData(topic, body))
+        return True
 
     def _handle(self, external: ExternalData) -> None:
         self._mute(external.topic)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
+    from nautilus_enhanced.live.ingress import NodeIngress
 
 
 def worth_saying(before: HealthReport, now: HealthReport) -> tuple[HealthFinding, ...]:
@@ -47,6 +48,8 @@ class NodeMonitor:
         The publisher, if there is one.
     dispatcher : PriorityDispatcher, optional
         The dispatcher, if there is one.
+    ingress : NodeIngress, optional
+        What reads the external streams, if ours do.
     interval_s : float
         Seconds between looks.
     trimmer : StreamTrimmer, optional
@@ -62,6 +65,7 @@ class NodeMonitor:
         client: BufferedMessageBusClient | None,
         dispatcher: PriorityDispatcher | None,
         interval_s: float,
+        ingress: NodeIngress | None = None,
         trimmer: StreamTrimmer | None = None,
     ) -> None:
         self._loop = loop
@@ -69,6 +73,7 @@ class NodeMonitor:
         self._is_over = is_over
         self._client = client
         self._dispatcher = dispatcher
+        self._ingress = ingress
         self._interval_s = interval_s
         self._trimmer = trimmer
         self._last = HealthReport(component="bus")
@@ -85,8 +90,8 @@ class NodeMonitor:
             self._timer = None
 
     def report(self) -> HealthReport:
-        """Return how publisher, dispatcher and trimmer are, together."""
-        return report_health(self._dispatcher, self._client, self._trimmer)
+        """Return how publisher, dispatcher, ingress and trimmer are, together."""
+        return report_health(self._dispatcher, self._client, self._ingress, self._trimmer)
 
     def _look(self) -> None:
         if self._is_over():

@@ -59,5 +59,36 @@ def engine_problems(classes: dict[str, Any]) -> tuple[str, ...]:
     return tuple(problems)
 
 
+def ingress_problems(node: Any, kernel: Any) -> tuple[str, ...]:
+    """
+    Return what is not as expected in how a node reads external streams, as sentences.
+
+    Parameters
+    ----------
+    node, kernel : type
+        The classes of the node and of its kernel.
+    """
+    problems = []
+    for owner, method, names in (
+        (node, "run_async", ("msgbus_database", "stream", "publish_bus_message")),
+        (
+            node,
+            "publish_bus_message",
+            ("deserialize", "_stream_processors", "is_streaming_type", "publish"),
+        ),
+        (kernel, "stop_async", ("_trader", "stop")),
+    ):
+        code = _code(owner, method)
+        if code is None:
+            problems.append(f"{owner.__name__}.{method} is missing")
+            continue
+        problems.extend(
+            f"{owner.__name__}.{method} does not use {name}"
+            for name in names
+            if name not in code.co_names
+        )
+    return tuple(problems)
+
+
 def _code(owner: Any, name: str) -> Any:
     return getattr(getattr(owner, name, None), "__code__", None)

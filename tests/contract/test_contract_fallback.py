@@ -17,7 +17,9 @@ from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 TESTS = Path(__file__).resolve().parent
 TABLE = TESTS.parents[1] / "docs" / "fallback.md"
-COLUMNS = ("case", "engines", "publisher", "serializer", "log", "reason", "raise", "test")
+COLUMNS = (
+    "case", "engines", "publisher", "ingress", "serializer", "log", "reason", "raise", "test"
+)  # fmt: skip
 
 # For each row that `test_what_runs` plays: what is broken or configured, and in which variable.
 # A `database_url` or `connection` of "server" is a server's that runs, and one of "guarded" a
@@ -32,10 +34,15 @@ CASES = {
     "the kernel is not as expected": ({"breakage": "changed_kernel", "database_url": SERVER}, {}),
     "the engines are not as expected": ({"breakage": "changed_engine", "connection": SERVER}, {}),
     "the bytes are not as expected": ({"breakage": "changed_bytes", "connection": SERVER}, {}),
+    "the node reads otherwise than expected": (
+        {"breakage": "changed_reader", "connection": SERVER},
+        {},
+    ),
     "extra `embedded` is missing": ({"breakage": "missing_extra", "connection": "embedded"}, {}),
     "`dispatch=None`": ({"dispatch": False, "connection": SERVER}, {}),
     "`publisher=False`": ({"publisher": False, "database_url": SERVER}, {}),
     '`serializer="stock"`': ({"serializer": "stock", "connection": SERVER}, {}),
+    '`ingress="stock"`': ({"ingress": "stock", "connection": SERVER}, {}),
     "`NT_ENHANCED_DISABLE=1`": ({"connection": SERVER}, DISABLED),
     "`NT_ENHANCED_DISABLE=1`, a server that stock cannot reach": (
         {"connection": "embedded"},
@@ -130,11 +137,9 @@ def test_what_runs(enhanced_bus, server_url, guarded_url, monkeypatch, case):
     assert (told["serializer"] == "EnhancedSerializer") == (row["serializer"] == "enhanced")
 
     reason = Reason[quoted(row["reason"])]
-    parts = {"dispatch": "engines", "publisher": "publisher", "serializer": "serializer"}
-    for feature, column in parts.items():
-        is_active = row[column] == "enhanced"
+    for feature in told["reasons"]:
+        is_active = row["engines" if feature == "dispatch" else feature] == "enhanced"
         assert told["reasons"][feature] == ("ACTIVE" if is_active else reason.name)
-    assert told["reasons"]["ingress"] == "NOT_IN_THIS_VERSION"
 
     assert output.count(quoted(row["log"])) == 1, output
     said = [line for line in output.splitlines() if "EnhancedMessageBus:" in line]
@@ -200,4 +205,4 @@ def test_the_matrix_has_every_case_and_names_tests_that_are_there():
 
 def test_the_matrix_has_every_reason():
     told = {quoted(row["reason"]) for row in rows().values() if row["reason"]}
-    assert told | {"NOT_IN_THIS_VERSION"} == set(Reason.__members__)
+    assert told == set(Reason.__members__)

@@ -56,7 +56,7 @@ def test_disposing_the_node_delivers_what_is_buffered(enhanced_bus, server_url, 
         )
         entries = sum(client.xlen(stream) for stream in client.keys("*"))
     assert not result["timed_out"]
-    assert result["active"] == ["dispatch", "publisher", "serializer"][not dispatch :]
+    assert result["active"] == ["dispatch", "publisher", "ingress", "serializer"][not dispatch :]
     assert result["lost"] == 0
     assert result["acknowledged"] == result["published"] == entries
     assert result["published"] > 500
@@ -72,10 +72,10 @@ def test_a_server_that_comes_late_gets_everything(enhanced_bus, free_port):
     assert code == 0, output
     assert "Traceback" not in output
     result, row = json.loads(told), rows()["the server comes late"]
-    assert row["engines"] == row["publisher"] == row["serializer"] == "enhanced"
+    assert row["engines"] == row["publisher"] == row["ingress"] == "enhanced"
     assert result["engines"] == [f"Enhanced{name}" for name in ENGINES]
-    parts = dict.fromkeys(("dispatch", "publisher", "serializer"), quoted(row["reason"]))
-    assert result["reasons"] == parts | {"ingress": "NOT_IN_THIS_VERSION"}
+    parts = ("dispatch", "publisher", "ingress", "serializer")
+    assert result["reasons"] == dict.fromkeys(parts, quoted(row["reason"]))
     assert output.count(quoted(row["log"])) == 1, output
     assert not result["timed_out"]
     assert result["before"] == [False, 0]

@@ -116,7 +116,7 @@ def test_an_unknown_field_is_refused(json):
     ("field", "value"),
     [
         ("publisher", "yes"),
-        ("ingress", "enhanced"),
+        ("ingress", "nonsense"),
         ("serializer", "nonsense"),
         ("fallback", "explode"),
         ("encoding", "pickle"),
@@ -125,6 +125,7 @@ def test_an_unknown_field_is_refused(json):
         ("streams", None),
         ("connection", 1),
         ("monitoring", None),
+        ("external", None),
         ("database", {"host": "h"}),
         ("database", "redis://h"),
         ("external_streams", "abc"),
@@ -272,7 +273,8 @@ def test_the_stock_database_of_a_url(url, expected):
 def test_external_streams_from_where_the_stock_reader_cannot_go_are_refused(connection):
     assert EnhancedMessageBusConfig(connection=connection).to_stock().database is None
     with pytest.raises(ConfigurationError, match="External streams are read by the stock reader"):
-        EnhancedMessageBusConfig(connection=connection, external_streams=["a"])
+        EnhancedMessageBusConfig(connection=connection, external_streams=["a"], ingress="stock")
+    EnhancedMessageBusConfig(connection=connection, external_streams=["a"])
 
 
 @pytest.mark.parametrize(
@@ -286,7 +288,7 @@ def test_external_streams_from_where_the_stock_reader_cannot_go_are_refused(conn
     ids=str,
 )
 def test_external_streams_from_where_the_stock_reader_goes_are_allowed(server):
-    EnhancedMessageBusConfig(external_streams=["a"], **server)
+    EnhancedMessageBusConfig(external_streams=["a"], ingress="stock", **server)
 
 
 @pytest.mark.parametrize("named_by", ["database", "connection"])

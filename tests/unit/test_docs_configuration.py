@@ -29,8 +29,13 @@ RULES = {
     "priorities.topics[]": {"pattern": "a", "priority": "low"},
     "publishing.rules[]": {"pattern": "a"},
     "dispatch.rules[]": {"flow": "data"},
+    "external.start[]": {"pattern": "a", "start": "now"},
 }
-NEEDS = {"reconnect_min_ms": {"reconnect_max_ms": 60_000}, "min_workers": {"max_workers": 50}}
+NEEDS = {
+    "reconnect_min_ms": {"reconnect_max_ms": 60_000},
+    "min_workers": {"max_workers": 50},
+    "retry_min_ms": {"retry_max_ms": 600_000},
+}
 
 
 def shown(value):
@@ -159,7 +164,8 @@ def test_a_range_is_the_one_that_is_kept(name):
 def test_every_number_has_a_range(name):
     allowed = SETTINGS[name][1]
     assert RANGE.match(allowed) or re.search(
-        r"^`min_workers` to 50|^`reconnect_min_ms` to", allowed
+        r"^`(min_workers|reconnect_min_ms|retry_min_ms|resume_below)` to |to `pause_above`$",
+        allowed,
     )
 
 

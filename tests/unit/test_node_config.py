@@ -208,7 +208,7 @@ def test_what_is_not_json_is_said_with_its_place(raw, sentence):
         bus(command_timeout="redis://u:Zq7Xw@h"),
         bus(subscriptions=["redis://u:Zq7Xw@h"]),
         bus(encoding="redis://u:Zq7Xw@h"),
-        bus(external_streams=["a"], connection="unix://:Zq7Xw@/run/x.sock"),
+        bus(external_streams=["a"], connection="unix://:Zq7Xw@/run/x.sock", ingress="stock"),
     ],
     ids=str,
 )

@@ -26,11 +26,15 @@ from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
+from nautilus_enhanced.infrastructure.messagebus.errors import RejectedMessageError
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestError
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestFailedError
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestTimeoutError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.external_settings import AllowRule
+from nautilus_enhanced.infrastructure.messagebus.external_settings import ExternalSettings
+from nautilus_enhanced.infrastructure.messagebus.external_settings import StartRule
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
@@ -80,6 +84,7 @@ from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 __all__ = [
     "AckUnavailableError",
+    "AllowRule",
     "Backing",
     "BoundedLane",
     "BufferFullError",
@@ -100,6 +105,7 @@ __all__ = [
     "DurabilitySettings",
     "EnhancedBusError",
     "Envelope",
+    "ExternalSettings",
     "FlowRule",
     "FoundStreams",
     "GroupInUseError",
@@ -127,6 +133,7 @@ __all__ = [
     "PublishRule",
     "PublishingSettings",
     "RedisStreamManager",
+    "RejectedMessageError",
     "Request",
     "RequestError",
     "RequestFailedError",
@@ -134,6 +141,7 @@ __all__ = [
     "RequeuedLetters",
     "ServerError",
     "ServerUnreachableError",
+    "StartRule",
     "Statistics",
     "StreamClient",
     "StreamMessage",

@@ -33,6 +33,7 @@ GOOD = Facts(
     kernel_problems=(),
     engine_problems=(),
     serializer_problems=(),
+    ingress_problems=(),
 )
 URL = "redis://localhost:6379"
 ON = Reason.ACTIVE
@@ -70,7 +71,7 @@ TABLE = {
         Reason.MISSING_EXTRA,
     ),
     "switched off before the version": (
-        {"dispatch": None, "publisher": False, "serializer": "stock"},
+        {"dispatch": None, "publisher": False, "ingress": "stock", "serializer": "stock"},
         {"is_supported_version": False},
         Reason.SWITCHED_OFF,
         Reason.SWITCHED_OFF,
@@ -137,15 +138,56 @@ def test_decision_about_the_serializer(case):
 def test_a_serializer_that_differs_takes_nothing_else_with_it():
     facts = msgspec.structs.replace(GOOD, serializer_problems=("Bar differs",))
     decided = decide(EnhancedMessageBusConfig(connection=URL), facts)
-    assert decided.active == (Feature.DISPATCH, Feature.PUBLISHER)
+    assert decided.active == (Feature.DISPATCH, Feature.PUBLISHER, Feature.INGRESS)
     assert "Bar differs" in str(decided)
     with pytest.raises(PatchVerificationError, match="Bar differs"):
         decide(EnhancedMessageBusConfig(connection=URL, fallback="raise"), facts)
 
 
-def test_every_reason_occurs_in_the_table_or_for_a_part_that_is_not_there():
+# Configuration, facts, and the reason for the ingress.
+INGRESS = {
+    "default": ({"connection": URL}, {}, ON),
+    "without a publisher": ({"publisher": False, "connection": URL}, {}, ON),
+    "stock": ({"ingress": "stock", "connection": URL}, {}, Reason.SWITCHED_OFF),
+    "no server": ({}, {}, Reason.NO_SERVER),
+    "kill switch": ({"connection": URL}, {"kill_switch": True}, Reason.KILL_SWITCH),
+    "kernel": ({"connection": URL}, {"kernel_problems": ("no bus",)}, Reason.PATCH_FAILED),
+    "node": ({"connection": URL}, {"ingress_problems": ("no way in",)}, Reason.PATCH_FAILED),
+    "engines": ({"connection": URL}, {"engine_problems": ("no queue",)}, ON),
+    "embedded": ({"connection": "embedded"}, {}, ON),
+    "the embedded server is the publisher's": (
+        {"connection": "embedded", "publisher": False},
+        {},
+        Reason.SWITCHED_OFF,
+    ),
+    "extra": (
+        {"connection": "embedded"},
+        {"has_embedded_server": False},
+        Reason.MISSING_EXTRA,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", INGRESS)
+def test_decision_about_the_ingress(case):
+    fields, facts, reason = INGRESS[case]
+    decided = decide(EnhancedMessageBusConfig(**fields), msgspec.structs.replace(GOOD, **facts))
+    state = decided[Feature.INGRESS]
+    assert state.reason is reason
+    assert state.active == (reason is ON)
+
+
+def test_a_node_that_reads_differently_takes_nothing_else_with_it():
+    facts = msgspec.structs.replace(GOOD, ingress_problems=("no way in",))
+    decided = decide(EnhancedMessageBusConfig(connection=URL), facts)
+    assert decided.active == (Feature.DISPATCH, Feature.PUBLISHER, Feature.SERIALIZER)
+    with pytest.raises(PatchVerificationError, match="no way in"):
+        decide(EnhancedMessageBusConfig(connection=URL, fallback="raise"), facts)
+
+
+def test_every_reason_occurs_in_the_table():
     seen = {reason for case in TABLE.values() for reason in case[2:]}
-    assert seen | {Reason.STOCK_CONFIG, Reason.NOT_IN_THIS_VERSION} == set(Reason)
+    assert seen | {Reason.STOCK_CONFIG} == set(Reason)
 
 
 def test_every_feature_has_a_state_and_says_so():

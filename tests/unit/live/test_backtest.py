@@ -39,7 +39,7 @@ def test_ours_is_ignored(bus, monkeypatch):
         decided = features(engine)
         assert decided.active == ()
         reasons = {state.reason for state in decided.states}
-        assert reasons == {Reason.BACKTEST, Reason.NOT_IN_THIS_VERSION}
+        assert reasons == {Reason.BACKTEST}
         assert type(engine.kernel.data_engine) is DataEngine
         assert not engine.kernel.msgbus.has_backing
         engine.run()

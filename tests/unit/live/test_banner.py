@@ -29,6 +29,7 @@ GOOD = {
     "kernel_problems": (),
     "engine_problems": (),
     "serializer_problems": (),
+    "ingress_problems": (),
 }
 
 
@@ -42,8 +43,7 @@ def test_it_says_versions_patches_features_durability_and_server():
         f"nt-enhanced {nautilus_enhanced.__version__}, nautilus_trader 1.231.0, "
         f"Python {platform.python_version()}",
         "patches: nautilus_trader.system.kernel (applied at run time)",
-        "on: dispatch, publisher, serializer",
-        "off: ingress (not part of this version of nt-enhanced)",
+        "on: dispatch, publisher, ingress, serializer",
         "durability: memory for all lanes (memory is lost with the process)",
         "server: redis://someone:***@localhost:6379",
     ]
@@ -53,7 +53,7 @@ def test_it_says_versions_patches_features_durability_and_server():
 def test_features_that_are_off_for_one_reason_share_a_line():
     lines = lines_of(EnhancedMessageBusConfig(connection=URL), kill_switch=True)
     (warning,) = (line.text for line in lines if line.is_warning)
-    assert warning.startswith("off: dispatch, publisher, serializer (switched off by")
+    assert warning.startswith("off: dispatch, publisher, ingress, serializer (switched off by")
     assert warning.endswith("unset NT_ENHANCED_DISABLE")
     assert lines[-1].text == "server: redis://someone:***@localhost:6379, by the stock publisher"
 
