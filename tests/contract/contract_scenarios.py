@@ -707,7 +707,7 @@ def late_server(bus: str, port: int) -> dict:
     import redis
 
     with redis.Redis(port=port) as client:
-        streams = client.keys("*")
+        streams = client.keys("trader-*")
         entries = sum(client.xlen(stream) for stream in streams)
         fills = [stream for stream in streams if b"events.order" in stream]
     server.stop()
@@ -769,7 +769,7 @@ def serialized(bus: str, url: str, **fields) -> dict:
     run.run()
     run.node.dispose()
     with redis.Redis.from_url(url) as client:
-        entries = [entry for stream in client.keys("*") for entry in client.xrange(stream)]
+        entries = [entry for stream in client.keys("trader-*") for entry in client.xrange(stream)]
     names = {"QuoteTick", "OrderInitialized", "OrderSubmitted", "OrderAccepted", "OrderFilled"}
     payloads = [entry[b"payload"] for _, entry in entries]
     return {
