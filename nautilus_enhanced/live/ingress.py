@@ -175,11 +175,14 @@ class NodeIngress:
 
     def let_go(self) -> None:
         """
-        Publish no more, and hand back what is in hand, without waiting.
+        Publish no more, and hand back what is in hand, without waiting: the trader is to stop.
 
-        Reading begins again when the trader has stopped and runs again.
+        Reading begins again when it has stopped and runs again.
         """
         self._is_leaving = True
+        self._hand_back()
+
+    def _hand_back(self) -> None:
         self._is_paused = False
         subscription = self._subscription
         if subscription is not None and self._closing is None:
@@ -208,7 +211,7 @@ class NodeIngress:
         if self._is_over or self._kernel.trader.is_disposed:
             return
         if not self._kernel.trader.is_running:
-            self.let_go()
+            self._hand_back()
             self._is_leaving = False
         elif not self._is_leaving:
             if self._subscription is None or self._is_closed():
@@ -243,7 +246,7 @@ class NodeIngress:
         assert self._publication is not None  # noqa: S101 (made before anything is read)
         if not self._kernel.trader.is_running:
             # Whoever stopped it did so without the kernel. It comes again, to the next process.
-            self.let_go()
+            self._hand_back()
             raise TraderStoppedError("the trader has stopped")
         self._publication(message)
         self._until_weighed -= 1

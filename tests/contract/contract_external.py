@@ -49,7 +49,7 @@ class Reader(Trader):
             self.market()
 
 
-def external(bus: str, url: str, subscriptions: list[str]) -> dict:
+def external(bus: str, url: str, subscriptions: list[str], ingress: str) -> dict:
     """Write quotes and trades to a stream that the node reads; say what became of them."""
     Market.fills = True
     trader = Reader()
@@ -60,6 +60,7 @@ def external(bus: str, url: str, subscriptions: list[str]) -> dict:
             bus,
             connection=url,
             external_streams=[STREAM],
+            ingress=ingress,
             dispatch=DispatchSettings(subscriptions=tuple(subscriptions)),
         ),
     )

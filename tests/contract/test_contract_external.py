@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import redis
 from contract_play import outcome_of
 
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
@@ -18,12 +19,18 @@ def server_url():
         yield server.url
 
 
-def play(url: str, *subscriptions: str) -> dict:
-    return outcome_of(PROGRAM, "external", "enhanced", url=url, subscriptions=list(subscriptions))
+def play(url: str, ingress: str, *subscriptions: str) -> dict:
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    arguments = {"url": url, "ingress": ingress, "subscriptions": list(subscriptions)}
+    return outcome_of(PROGRAM, "external", "enhanced", **arguments)
 
 
-def test_a_subscribed_engine_handles_the_data_of_external_streams(enhanced_bus, server_url):
-    result = play(server_url, "data.quotes.SIM.*")
+@pytest.mark.parametrize("ingress", ["enhanced", "stock"])
+def test_a_subscribed_engine_handles_the_data_of_external_streams(
+    enhanced_bus, server_url, ingress
+):
+    result = play(server_url, ingress, "data.quotes.SIM.*")
     seen, sent = result["seen"], result["sent"]
     assert seen[-1] == "99.00"
     begin = sent.index(seen[0])
@@ -44,7 +51,8 @@ def test_a_subscribed_engine_handles_the_data_of_external_streams(enhanced_bus, 
     assert result["trades"] == 0
 
 
-def test_data_without_a_subscription_reaches_nobody_as_on_stock(enhanced_bus, server_url):
-    result = play(server_url, "data.bars.*")
+@pytest.mark.parametrize("ingress", ["enhanced", "stock"])
+def test_data_without_a_subscription_reaches_nobody_as_on_stock(enhanced_bus, server_url, ingress):
+    result = play(server_url, ingress, "data.bars.*")
     assert result["seen"] == ["99.00"]
     assert result["cached"] == ["99.00"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 
 import pytest
@@ -86,5 +87,5 @@ async def test_a_loop_gets_its_turn_as_often_as_it_is_said(store, url):
             turns.append(len(seen))
             await asyncio.sleep(0)
     # One message is longer than a slice, so that each has a turn of the loop to itself.
-    steps = [after - before for before, after in zip(turns, turns[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(turns)]
     assert max(steps) <= 2
