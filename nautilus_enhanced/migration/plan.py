@@ -117,6 +117,12 @@ def plan_migration(
     if preset is not None:
         _plan_preset(preset, given, put, notes)
     _plan_switches(given, put, remove, notes, publisher_only=publisher_only)
+    if given.get("external_streams") and "ingress" not in (given.keys() | put.keys()):
+        notes.append(
+            "`external_streams`: they are read by a consumer group now. The first start brings the "
+            "order events that are in them, and later ones what was missed; the node's own are not "
+            "read. `ingress` 'stock' reads what comes from then on, as before."
+        )
     # What is there already as it should be stays where it is.
     put = {k: v for k, v in put.items() if k not in given or k in remove or given[k] != v}
     return MigrationPlan(tuple(dict.fromkeys(remove)), put, tuple(notes))

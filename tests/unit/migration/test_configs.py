@@ -387,3 +387,15 @@ def test_how_streams_are_trimmed_survives_a_migration_and_the_way_through_json()
     assert changed_fields(config.streams) == {"trimming": {"max_age_mins": 5}}
     plan = plan_migration({"streams": {"trimming": {}}, "connection": "redis://h"})
     assert plan.apply({"streams": {"trimming": {}}})["streams"] == {"trimming": {}}
+
+
+def test_who_has_external_streams_is_told_that_they_are_read_otherwise():
+    streams = {"external_streams": ["a"]}
+    (note,) = plan_migration(streams).notes
+    assert "consumer group" in note
+    assert plan_migration(streams | {"ingress": "stock"}).notes == ()
+    assert plan_migration({}).notes == ()
+    # Who wants our publisher only keeps the stock reader.
+    plan = plan_migration(streams, publisher_only=True)
+    assert plan.put["ingress"] == "stock"
+    assert plan.notes == ()
