@@ -113,6 +113,7 @@ class GroupKeeper(ConnectedThread):
         # The streams that are selected, with their topics; which of them came after the first look.
         self._known: dict[bytes, str] = {}
         self._appeared: set[bytes] = set()
+        self._begun: set[bytes] = set()
         self._streams: dict[bytes, ReadStream] = {}
         self._leaving: dict[int, list[ReadStream]] = {}
         self._held: frozenset[int] = frozenset()
@@ -312,7 +313,11 @@ class GroupKeeper(ConnectedThread):
         for key, topic in self._known.items():
             if key not in self._streams and self._is_mine(key):
                 appeared = key in self._appeared
-                self._streams[key] = ReadStream(key, topic, appeared=appeared)
+                # What the subscription says of the beginning is for the first time: what comes
+                # back from another consumer goes on where that one was.
+                begins = self._lease.is_first and key not in self._begun
+                self._begun.add(key)
+                self._streams[key] = ReadStream(key, topic, appeared=appeared, begins=begins)
                 # Once more, after it was another's, it is a stream that is known.
                 self._appeared.discard(key)
         self._distribute()

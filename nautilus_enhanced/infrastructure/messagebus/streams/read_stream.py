@@ -27,6 +27,8 @@ class ReadStream:
         Its topic, or `MANY_TOPICS`.
     appeared : bool
         Whether it came after the subscription.
+    begins : bool, default False
+        Whether the subscription decides where reading begins, and not the group.
 
     Attributes
     ----------
@@ -47,15 +49,16 @@ class ReadStream:
     """
 
     __slots__ = (
-        "appeared", "in_hand", "is_held_up", "is_lost", "is_prepared", "key", "name", "read_to",
+        "appeared", "begins", "in_hand", "is_held_up", "is_lost", "is_prepared", "key", "name", "read_to",
         "skip_to", "topic", "work",
     )  # fmt: skip
 
-    def __init__(self, key: bytes, topic: str, *, appeared: bool) -> None:
+    def __init__(self, key: bytes, topic: str, *, appeared: bool, begins: bool = False) -> None:
         self.key = key
         self.name = key.decode("utf-8", "backslashreplace")
         self.topic = topic
         self.appeared = appeared
+        self.begins = begins
         self.in_hand: set[bytes] = set()
         self.is_prepared = False
         self.work: PendingWork | None = None

@@ -272,7 +272,7 @@ class StreamReader(ConnectedThread):
             facts_of = _facts(about)
             start = self._starts.of(stream.topic)
             last_id = FIRST_ID if facts_of is None else facts_of.last_id
-            if not stream.appeared and self._lease.is_first:
+            if not stream.appeared and stream.begins:
                 stream.skip_to = last_id
             if not self._group:
                 stream.read_to = first_position(start, last_id, appeared=stream.appeared)
@@ -283,7 +283,7 @@ class StreamReader(ConnectedThread):
                 facts_of,
                 self._group_of(known),
                 appeared=stream.appeared,
-                first_of_group=self._lease.is_first,
+                first_of_group=stream.begins,
             )
             stream.read_to = plan.position
             if plan.destroy:

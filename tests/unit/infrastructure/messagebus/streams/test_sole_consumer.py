@@ -69,6 +69,30 @@ def test_a_start_is_the_new_consumer_s_to_say_beside_one_that_was_killed(
     assert seen == [b"event"] if is_sole else [b"meanwhile", b"event"]
 
 
+def test_streams_that_come_back_from_another_consumer_are_not_begun_again(store, url, eventually):
+    for number in range(20):
+        store.xadd(f"stream:{number}", {"topic": str(number), "payload": "x"})
+    seen = []
+    options = {
+        "group": "g",
+        "streams": "stream:*",
+        "start": "beginning",
+        "settings": SubscriptionSettings(lease_ms=300),
+    }
+    with StreamClient(url) as client, StreamClient(url) as other:
+        subscription = client.subscribe("*", lambda m: seen.append(m.topic), **options)
+        eventually(lambda: len(seen) == 20)
+        more = other.subscribe("*", lambda m: seen.append(m.topic), **options)
+        eventually(lambda: more.is_ready and more.statistics().streams >= 5)
+        other.stop()
+        # All of them, and the one by which dead letters come back.
+        eventually(lambda: subscription.is_ready and subscription.statistics().streams == 21)
+        store.xadd("stream:0", {"topic": "0", "payload": "y"})
+        eventually(lambda: seen.count("0") > 1)
+        assert subscription.wait_until_ready()
+    assert len(seen) == 21
+
+
 async def test_a_loop_gets_its_turn_as_often_as_it_is_said(store, url):
     turns, seen, done = [], [], asyncio.Event()
 
