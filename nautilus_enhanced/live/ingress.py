@@ -19,6 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.client import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionStatistics
 from nautilus_enhanced.live.admission import AllowList
@@ -132,11 +133,12 @@ class NodeIngress:
         self._log = log
         self.group = self._external.group_of(naming.trader_id)
         self._own = own_streams(naming)
-        self._client = StreamClient(
-            url,
-            # The address is in `url` in any case, also where `database` names it.
-            connection=msgspec.structs.replace(settings.connection_settings, url=None),
-        )
+        chooser = KeySelection(self._own).chooser()
+        named = tuple(dict.fromkeys(settings.external_streams or ()))
+        # A pattern may match some of them, and is read for the rest.
+        self._named_own = tuple(key for key in named if chooser.place_of(key.encode()) is not None)
+        self._streams = tuple(key for key in named if key not in self._named_own)
+        self._client = StreamClient(url, connection=settings.connection_settings)
         self.intake: ExternalIntake | None = None
         self._publication: Publication | None = None
         self._subscription: Subscription | None = None
@@ -208,7 +210,7 @@ class NodeIngress:
     def _look(self) -> None:
         """Begin or end reading as the trader does, and see whether the engines have caught up."""
         self._timer = None
-        if self._is_over or self._kernel.trader.is_disposed:
+        if self._is_over or self._kernel.trader.is_disposed or not self._streams:
             return
         if not self._kernel.trader.is_running:
             self._hand_back()
@@ -235,7 +237,7 @@ class NodeIngress:
             group=self.group,
             start=external.starts(),
             max_age_ms=external.max_age_ms,
-            streams=self._settings.external_streams,
+            streams=self._streams,
             excluded=self._own,
             settings=external.subscription(slice_us=dispatch.slice_us),
         )
@@ -294,12 +296,11 @@ class NodeIngress:
         return ForeignPublication(callback, **parts)
 
     def _say_what_is_left_out(self) -> None:
-        for name in self._settings.external_streams or ():
-            if any(name == own or name.startswith(own.removesuffix("*")) for own in self._own):
-                self._log.warning(
-                    f"external stream {name!r} is this node's own and is not read: it would get "
-                    "its own messages once more"
-                )
+        for name in self._named_own:
+            self._log.warning(
+                f"external stream {name!r} is this node's own and is not read: it would get its "
+                "own messages once more"
+            )
 
     # -- figures ---------------------------------------------------------------------------------
 

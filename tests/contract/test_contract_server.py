@@ -140,7 +140,7 @@ def test_what_reaches_redis_has_the_stock_bytes(
     )
     is_ours = serializer == "enhanced"
     assert not result["timed_out"]
-    assert result["active"] == ["dispatch", "publisher", "serializer"][: 2 + is_ours]
+    assert result["active"] == ["dispatch", "publisher", "ingress", "serializer"][: 3 + is_ours]
     assert result["serializer"] == ("EnhancedSerializer" if is_ours else "MsgSpecSerializer")
     assert result["same_serializer"]
     assert len(result["expected"]) > 100

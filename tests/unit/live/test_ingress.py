@@ -6,9 +6,11 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+import redis
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.system.kernel import NautilusKernel
 
+from nautilus_enhanced import ConnectionSettings
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced import ExternalSettings
 from nautilus_enhanced import health
@@ -103,7 +105,7 @@ def test_the_backlog_of_stock_engines():
 class World:
     """An ingress on a server, in a kernel whose trader is told to run."""
 
-    def __init__(self, url, *, streams=("trader-A:stream",), **external) -> None:
+    def __init__(self, url, *, streams=("trader-A:stream",), connection=None, **external) -> None:
         self.backlog = 0
         self.log = []
         self.trader = SimpleNamespace(is_running=False, is_disposed=False)
@@ -115,7 +117,9 @@ class World:
         self.ingress = NodeIngress(
             kernel,
             EnhancedMessageBusConfig(
-                connection=url, external_streams=streams, external=ExternalSettings(**external)
+                connection=connection or url,
+                external_streams=streams,
+                external=ExternalSettings(**external),
             ),
             url=url,
             naming=NAMING,
@@ -225,3 +229,34 @@ async def test_its_own_stream_by_name_is_warned_about_and_not_read(store, url):
     assert "'trader-T-1:stream' is this node's own" in warning
     assert store.xinfo_groups("trader-T-1:stream") == []
     world.ingress.close()
+
+
+async def test_a_node_that_names_its_own_streams_only_reads_nothing(store, url):
+    world = World(url, streams=("trader-T-1:stream", "trader-T-1:stream:*"))
+    world.trader.is_running = True
+    world.ingress.stream(world.note)
+    assert len(world.log) == 2
+    assert not world.ingress.statistics().is_reading
+    assert world.ingress._timer is None
+    world.ingress.close()
+
+
+async def test_it_reads_by_a_unix_socket_with_a_password_kept_elsewhere(
+    make_server, tmp_path, monkeypatch
+):
+    running = make_server(port=0, unix_socket_path=str(tmp_path / "server.sock"))
+    running.start()
+    path = str(tmp_path / "server.sock")
+    monkeypatch.setenv("NT_TEST_PASSWORD", "hunter2")
+    with redis.Redis(unix_socket_path=path) as store:
+        store.config_set("requirepass", "hunter2")
+    with redis.Redis(unix_socket_path=path, password="hunter2", db=3) as store:
+        write(store, 1, 2)
+    url = f"unix://{path}?db=3"
+    world = World(url, connection=ConnectionSettings(url=url, password_env="NT_TEST_PASSWORD"))
+    world.trader.is_running = True
+    world.ingress.stream(world.note)
+    await world.until(lambda: world.came == [1, 2])
+    assert "hunter2" not in repr(world.ingress)
+    world.ingress.close()
+    running.terminate()

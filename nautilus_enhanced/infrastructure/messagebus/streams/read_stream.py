@@ -49,8 +49,8 @@ class ReadStream:
     """
 
     __slots__ = (
-        "appeared", "begins", "in_hand", "is_held_up", "is_lost", "is_prepared", "key", "name", "read_to",
-        "skip_to", "topic", "work",
+        "appeared", "begins", "in_hand", "is_held_up", "is_lost", "is_prepared", "key", "name",
+        "read_to", "skip_to", "topic", "work",
     )  # fmt: skip
 
     def __init__(self, key: bytes, topic: str, *, appeared: bool, begins: bool = False) -> None:
