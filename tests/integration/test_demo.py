@@ -73,7 +73,7 @@ def test_orders_were_filled_and_nothing_was_lost_or_doubled(both_buses, bus):
 
 def test_the_server_acknowledged_everything_on_the_enhanced_bus_only(both_buses):
     result = both_buses[1]
-    assert result["enhanced"]["features"] == ["dispatch", "publisher", "serializer"]
+    assert result["enhanced"]["features"] == ["dispatch", "publisher", "ingress", "serializer"]
     for lane, published in result["enhanced"]["published"].items():
         assert result["enhanced"]["acknowledged"][lane] >= published
     assert result["enhanced"]["published"]["HIGH"] > 50

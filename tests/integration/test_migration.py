@@ -26,7 +26,7 @@ NOTES = "consumed"
 QUOTES, FILLS, QUOTES_AN_ORDER = 80, 10, 6
 # A slow machine that is busy with something else as well still gets there.
 LIMIT_S = 60.0
-ALL = ["dispatch", "publisher", "serializer"]
+ALL = ["dispatch", "publisher", "ingress", "serializer"]
 
 
 class Stage(NamedTuple):
