@@ -19,6 +19,9 @@ ENVIRONMENT = py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_i
 IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_externals=env -- \
 	env PYTHONPATH=benchmarks python
 
+# What the comparisons among the scripts of benchmarks/ begin with.
+BENCHMARKS := consume engine journal order outage pattern publish request serialize trading
+
 .PHONY: help demo test long bench lint clean
 
 help:
@@ -45,9 +48,7 @@ long: $(TOX)
 	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
 
 bench: $(TOX)
-	@for benchmark in benchmarks/engine_*.py benchmarks/journal_*.py benchmarks/order_*.py \
-	benchmarks/outage_*.py benchmarks/pattern_*.py benchmarks/publish_*.py benchmarks/request_*.py benchmarks/serialize_*.py \
-	benchmarks/trading_*.py; do echo "$$benchmark"; \
+	@for benchmark in $(wildcard $(BENCHMARKS:%=benchmarks/%_*.py)); do echo "$$benchmark"; \
 	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
 
 lint: $(TOX)

@@ -48,10 +48,14 @@ def payload(number: int) -> bytes:
     ).ljust(200)
 
 
-def stock_publisher(port: int, buffer_interval_ms: int | None) -> Any:
-    """Return the installed version's own publisher."""
+def stock_publisher(
+    port: int, buffer_interval_ms: int | None, external_streams: list[str] | None = None
+) -> Any:
+    """Return the installed version's own publisher, which reads external streams too."""
     config = MessageBusConfig(
-        database=DatabaseConfig(port=port), buffer_interval_ms=buffer_interval_ms
+        database=DatabaseConfig(port=port),
+        buffer_interval_ms=buffer_interval_ms,
+        external_streams=external_streams,
     )
     try:
         from nautilus_trader.common.config import pyo3_config_json  # noqa: PLC0415 (1.231 only)

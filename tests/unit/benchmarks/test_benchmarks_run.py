@@ -16,6 +16,7 @@ COMPARISONS = sorted(
     for path in FOLDER.glob("*.py")
     if path.stem.startswith(
         (
+            "consume_",
             "engine_",
             "journal_",
             "order_",
@@ -29,7 +30,13 @@ COMPARISONS = sorted(
     )
 )
 # Even when they measure as little as they can.
-LONG = {"outage_recovery", "publish_call_cost", "publish_latency_under_flood"}
+LONG = {
+    "consume_throughput",
+    "outage_recovery",
+    "publish_call_cost",
+    "publish_latency_under_flood",
+    "publish_to_handled",
+}
 
 FAKE_TOOL = """#!{python}
 import sys

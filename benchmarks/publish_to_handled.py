@@ -1,0 +1,137 @@
+"""
+How long messages take from a publisher in one process to a handler in another one.
+
+::
+
+    an order event every 50 µs ──> publish ──> server ──> reader ──> handler, acknowledged
+       due │                                                            called │
+           └───────────────────────────── measured ────────────────────────────┘
+    our publisher and consumer, with a group; the same publisher and redis-py in a loop;
+    stock's publisher, with and without buffering, and stock's reader of external streams
+
+A message is late from when it was due, not from when the thread got round to publishing it, so
+that what holds up the publisher, the server or the consumer counts for every message that it holds
+up. The thread sleeps until something is due and publishes what is due then. Of a stock publisher
+that is too slow, its queue grows as long as it lasts; what has not come within the time limit makes
+the round unverified.
+
+Run: python benchmarks/publish_to_handled.py [--quick] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+
+from handled_reader import BEFORE
+from handled_reader import HandledReader
+from harness import Row
+from harness import arguments
+from harness import interleave
+from harness import latency_rows
+from harness import report
+from harness import sized
+from publishing import ORDERS
+from publishing import Publisher
+from publishing import Server
+from stream_consumer import quote
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+RATES = (1_000, 20_000)
+BEGIN_LIMIT_S = 10.0
+BEFORE_INTERVAL_S = 0.01
+# Publisher and reader of each side.
+SIDES = {
+    "enhanced": ("enhanced", "enhanced"),
+    "redis-py loop": ("enhanced", "redis-py"),
+    "stock": ("stock", "stock"),
+    "stock 10": ("stock 10", "stock"),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How late the messages of one round were, and whether all came in order."""
+
+    late_ms: list[float]
+    verified: bool
+
+
+def publish_on_schedule(
+    publish: Callable[[str, bytes], object], per_s: int, messages: int
+) -> list[int]:
+    """Publish messages on schedule, from the first one on; return when each was due."""
+    clock, sleep = time.perf_counter_ns, time.sleep
+    payloads = [quote(number) for number in range(1, messages + 1)]
+    begin = clock() + 1_000_000
+    dues = [begin + number * 1_000_000_000 // per_s for number in range(messages)]
+    at = 0
+    while at < messages:
+        wait_ns = dues[at] - clock()
+        if wait_ns > 0:
+            sleep(wait_ns / 1e9)
+        now = clock()
+        while at < messages and dues[at] <= now:
+            publish(ORDERS, payloads[at])
+            at += 1
+    return dues
+
+
+def run_round(server: Server, side: str, per_s: int, seconds: float) -> Sample:
+    """Publish for some seconds and say how late each message was handled."""
+    publisher_kind, reader_kind = SIDES[side]
+    messages = round(per_s * seconds)
+    publisher = Publisher(server, publisher_kind)
+    try:
+        with HandledReader(server, reader_kind, messages) as reader:
+            # A reader that begins with what is new does not tell from when on it reads.
+            until = time.monotonic() + BEGIN_LIMIT_S
+            for _ in count():
+                publisher.publish(ORDERS, quote(BEFORE))
+                if reader.has_begun(BEFORE_INTERVAL_S) or time.monotonic() > until:
+                    break
+            dues = publish_on_schedule(publisher.publish, per_s, messages)
+            came = reader.end()
+    finally:
+        publisher.give_up()
+    in_order = [number for number, _ in came] == list(range(1, messages + 1))
+    late_ms = [(seen - due) / 1e6 for (_, seen), due in zip(came, dues, strict=False)]
+    return Sample(late_ms, in_order)
+
+
+def main() -> None:
+    """Run all sides in turns at all rates and print the figures."""
+    options = arguments(__doc__)
+    rows: list[Row] = []
+    with Server() as server:
+        for per_s in sized(options, RATES, RATES, RATES[:1]):
+            results = interleave(
+                sized(options, 5, 2, 1),
+                {
+                    side: partial(run_round, server, side, per_s, sized(options, 4.0, 2.0, 0.3))
+                    for side in SIDES
+                },
+            )
+            for twin in list(SIDES)[1:]:
+                sides = {"enhanced": results["enhanced"], "stock": results[twin]}
+                name = f"{twin} ms" if twin == "stock 10" else twin
+                rows += latency_rows(
+                    "publish_to_handled",
+                    f"order events at {per_s:,}/s, {name}",
+                    {side: [s.late_ms for s in samples] for side, samples in sides.items()},
+                    {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0},
+                    verified=all(s.verified for samples in sides.values() for s in samples),
+                    parameters={"per_s": per_s, "twin": name},
+                )
+    report(rows, options)
+
+
+if __name__ == "__main__":
+    main()
