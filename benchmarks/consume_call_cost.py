@@ -7,8 +7,9 @@ What one call for new entries costs, by how many streams it asks for.
     XREAD      ... STREAMS k1 k2 ... kN id id ... ──> server looks at each ──> one new entry
 
 An entry is added to one of the streams, then a call is encoded, sent and answered, over and over;
-only the call is measured. A subscription reads by the first, a stock node by the second. So this
-is what a reader's cap of streams (`streams_per_reader`) costs every message that comes alone.
+only the call is measured. A subscription reads by the first, of which it encodes the keys once, a
+stock node by the second. So this is what a reader's cap of streams (`streams_per_reader`) costs
+every message that comes alone.
 
 Run: python benchmarks/consume_call_cost.py [--quick] [--json FILE]
 """
@@ -59,6 +60,7 @@ def run_round(
 ) -> list[float]:
     """Return the microseconds of each call; each has to bring the entry that was added."""
     keys = list(read_to)
+    reading = commands.GroupReading(GROUP, CONSUMER, keys)
     waits_us = []
     for number in range(calls):
         added_to = keys[number * 7919 % len(keys)]
@@ -67,7 +69,7 @@ def run_round(
         )
         begin = time.perf_counter()
         if side == "enhanced":
-            query = commands.read_group(GROUP, CONSUMER, keys, 500, None)
+            query = reading.query(500, None)
         else:
             query = commands.read(list(read_to.items()), 500, None)
         (answer,) = connection.ask([(added_to, query)])

@@ -146,6 +146,9 @@ class StreamReader(ConnectedThread):
         self._ordered = settings.order == "topic"
         self._topics: dict[bytes, str | None] = {}
         self._by_key: dict[bytes, ReadStream] = {}
+        # What is asked for over and over, and the streams that it names.
+        self._reading = commands.GroupReading(self._group, self._consumer, [])
+        self._reading_of: list[ReadStream] = []
         self._rescan_at_ns = 0
         self._keep_at_ns = 0
         self._must_regain = False
@@ -539,8 +542,16 @@ class StreamReader(ConnectedThread):
         return count
 
     def _group_command(self, count: int, streams: list[ReadStream], block_ms: int | None) -> bytes:
-        keys = [stream.key for stream in streams]
-        return commands.read_group(self._group, self._consumer, keys, count, block_ms)
+        if len(streams) == 1:
+            # In a cluster, one after the other.
+            return commands.read_group(
+                self._group, self._consumer, [streams[0].key], count, block_ms
+            )
+        if streams != self._reading_of:
+            keys = [stream.key for stream in streams]
+            self._reading = commands.GroupReading(self._group, self._consumer, keys)
+            self._reading_of = streams
+        return self._reading.query(count, block_ms)
 
     def _take(self, answer: Any) -> int:
         """Hand over what an answer brings; return how many entries."""
