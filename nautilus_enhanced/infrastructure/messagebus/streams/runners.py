@@ -155,10 +155,11 @@ class Runner(ABC):
 
     def _failed(self, delivery: Delivery, error: BaseException) -> None:
         self._handling.failed(delivery, error)
-        if isinstance(error, RejectedMessageError) or not self._book.failed(
-            delivery, self._clock.monotonic_ns()
-        ):
-            self._handling.bury(delivery, error)
+        for_good = isinstance(error, RejectedMessageError)
+        if for_good or not self._book.failed(delivery, self._clock.monotonic_ns()):
+            # Who has it by now tries it, and buries it, himself.
+            if not delivery.source.is_lost:
+                self._handling.bury(delivery, error)
             self._book.done(delivery)
 
 
@@ -260,7 +261,12 @@ class LoopRunner(Runner):
     async def _call(self, delivery: Delivery, message: StreamMessage) -> None:
         try:
             await self._handler(message)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():
+                # Something that the handler waited for was cancelled.
+                self._failed(delivery, error)
+                return
             # Nobody knows how far it came: it is not acknowledged, and comes again.
             self._book.back(delivery)
             raise
@@ -367,7 +373,7 @@ class ThreadRunner(Runner):
             delivery, message = found
             try:
                 self._handler(message)
-            except Exception as error:  # noqa: BLE001 (a handler may raise anything)
+            except BaseException as error:  # noqa: BLE001 (it would end the thread, and handling with it)
                 with self._work:
                     self._failed(delivery, error)
                     self._work.notify()
