@@ -80,7 +80,7 @@ class Suspects:
             return True
 
     def claimed(self, stream: ReadStream) -> None:
-        """Note that the entry is in hand by now, if it could be claimed at all."""
+        """Note that the entry is in hand by now if it could be claimed: its turn ends with that."""
         with self._lock:
             if self._entry is not None and self._entry[0] is stream:
                 self._is_claimed = True
