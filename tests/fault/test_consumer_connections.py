@@ -43,7 +43,7 @@ def stored(make_store, look):
 @pytest.mark.parametrize("direction", ["to_client", "to_server"])
 @pytest.mark.timeout(600)
 def test_connections_that_are_cut_anywhere_lose_nothing_and_keep_the_order(
-    stored, eventually, direction, rounds, most
+    stored, eventually, direction, rounds
 ):
     server, store = stored
     rng = random.Random(rounds)
@@ -53,20 +53,22 @@ def test_connections_that_are_cut_anywhere_lose_nothing_and_keep_the_order(
             raise ValueError("poison")
 
     handled = Handled(fail)
-    with CuttingProxy(server.port) as proxy:
-        with consumer(proxy.port, handled, connection=QUICK, settings=PATIENT) as subscription:
-            for number in range(rounds):
-                proxy.cut_after(direction, rng.randrange(1, most))
-                cuts = proxy.cuts
-                publish(store, range(number * 10, number * 10 + 10))
-                # Beats alone pass some bytes, so that it comes in any case.
-                eventually(lambda: proxy.cuts > cuts)  # noqa: B023 (called at once)
-            proxy.forget_cut()
-            wanted = set(range(rounds * 10)) - {5}
-            eventually(lambda: handled.has(wanted))
-            eventually(lambda: pending(store) == 0)
-            # Many are cut before they are made.
-            assert subscription.statistics().reconnects >= rounds // 4
+    with (
+        CuttingProxy(server.port) as proxy,
+        consumer(proxy.port, handled, connection=QUICK, settings=PATIENT) as subscription,
+    ):
+        for number in range(rounds):
+            proxy.cut_after(direction, rng.randrange(1, 2_500))
+            cuts = proxy.cuts
+            publish(store, range(number * 10, number * 10 + 10))
+            # Beats alone pass some bytes, so that it comes in any case.
+            eventually(lambda: proxy.cuts > cuts)  # noqa: B023 (called at once)
+        proxy.forget_cut()
+        wanted = set(range(rounds * 10)) - {5}
+        eventually(lambda: handled.has(wanted))
+        eventually(lambda: pending(store) == 0)
+        # Many are cut before they are made.
+        assert subscription.statistics().reconnects >= rounds // 4
     assert handled.is_ordered()
     letters = {(f[b"topic"].decode(), f[b"payload"]) for _, f in store.xrange(LETTERS)}
     assert letters == {(topic, b"5") for topic in TOPICS}
@@ -191,12 +193,14 @@ def test_the_answer_to_a_command_is_lost(stored, eventually, command):
             raise ValueError("poison")
 
     handled = Handled(fail)
-    with _Deaf(server.port, command.encode()) as proxy:
-        with consumer(proxy.port, handled, connection=QUICK, settings=PATIENT):
-            eventually(lambda: proxy.lost >= 2)
-            proxy.hears = True
-            eventually(lambda: handled.has(set(range(20)) - {7}) and pending(store) == 0)
-            eventually(lambda: store.xlen(LETTERS) >= len(TOPICS))
+    with (
+        _Deaf(server.port, command.encode()) as proxy,
+        consumer(proxy.port, handled, connection=QUICK, settings=PATIENT),
+    ):
+        eventually(lambda: proxy.lost >= 2)
+        proxy.hears = True
+        eventually(lambda: handled.has(set(range(20)) - {7}) and pending(store) == 0)
+        eventually(lambda: store.xlen(LETTERS) >= len(TOPICS))
     assert handled.is_ordered()
     # A dead letter that was written, without an answer, is written again.
     assert store.xlen(LETTERS) <= len(TOPICS) * (4 if command == "XADD" else 1)

@@ -1,7 +1,6 @@
-"""Handlers that fail in ways that end a thread, a task or an innocent retry, and clocks that step."""
+"""Handlers that end a thread, a task or all their tries, and clocks that step."""
 
 import asyncio
-import sys
 import time
 
 import pytest
@@ -13,7 +12,6 @@ from consumers import SETTINGS
 from consumers import TOPICS
 from consumers import Handled
 from consumers import consumer
-from consumers import key_of
 from consumers import pending
 from consumers import publish
 from msgspec.structs import replace

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Protocol
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import NO_GROUP
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import acknowledge
+from nautilus_enhanced.infrastructure.messagebus.streams.commands import give_back
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_about_keys
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
@@ -50,6 +52,9 @@ class Settling(Protocol):
     def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
         """Note that an entry cannot be handled."""
 
+    def give_back(self, source: ReadStream, raw_id: bytes, attempts: int) -> None:
+        """Note that an entry is another consumer's to handle, and how often it was tried."""
+
     def is_idle(self) -> bool:
         """Return whether all of it is known to the server."""
 
@@ -70,6 +75,11 @@ class NoSettling:
     def bury(self, source: ReadStream, raw_id: bytes, letter: DeadLetter) -> None:
         """Forget an entry, counted."""
         self._figures.counts["given_up"] += 1
+        source.in_hand.discard(raw_id)
+
+    def give_back(self, source: ReadStream, raw_id: bytes, attempts: int) -> None:
+        """Forget an entry."""
+        del attempts
         source.in_hand.discard(raw_id)
 
     @staticmethod
@@ -94,8 +104,8 @@ class Acknowledger(ConnectedThread):
         The pauses.
     figures : SubscriptionFigures
         The figures.
-    group : bytes
-        The group.
+    group, consumer : bytes
+        The group, and the consumer's name in it.
     """
 
     def __init__(
@@ -104,9 +114,12 @@ class Acknowledger(ConnectedThread):
         backoff: Backoff,
         figures: SubscriptionFigures,
         group: bytes,
+        consumer: bytes = b"nobody",
     ) -> None:
         super().__init__("nt-enhanced-acknowledger", connect, backoff, figures)
         self._group = group
+        self._consumer = consumer
+        self._returned: deque[tuple[ReadStream, bytes, int]] = deque()
         self._done: deque[tuple[ReadStream, bytes]] = deque()
         self._letters: deque[tuple[ReadStream, bytes, DeadLetter]] = deque()
         self._sending: dict[ReadStream, list[bytes]] = {}
@@ -128,9 +141,14 @@ class Acknowledger(ConnectedThread):
         self._letters.append((source, raw_id, letter))
         self._bell.set()
 
+    def give_back(self, source: ReadStream, raw_id: bytes, attempts: int) -> None:
+        """Note that an entry is another consumer's to handle, from any thread."""
+        self._returned.append((source, raw_id, attempts))
+        self._bell.set()
+
     def is_idle(self) -> bool:
         """Return whether the server knows all that was noted."""
-        return not (self._done or self._letters or self._sending)
+        return not (self._done or self._letters or self._sending or self._returned)
 
     def ask_to_stop(self) -> None:
         """Let the current step be the last one."""
@@ -140,12 +158,13 @@ class Acknowledger(ConnectedThread):
     def step(self, connection: BusConnection) -> None:
         """Wait for something to tell, and tell it."""
         wait_s = self._letters_at - time.monotonic() if self._letters else _IDLE_S
-        if not self._done and not self._sending and wait_s > 0:
+        if not (self._done or self._sending or self._returned) and wait_s > 0:
             self._bell.wait(wait_s)
             if not self.stopping.is_set():
                 self.stopping.wait(_GATHER_S)
         # Clear first and look second: what is noted in between rings again.
         self._bell.clear()
+        self._give_back(connection)
         self._acknowledge(connection)
         # One that cannot be written waits, and no acknowledgement with it.
         if time.monotonic() >= self._letters_at:
@@ -153,9 +172,26 @@ class Acknowledger(ConnectedThread):
 
     def ended(self, connection: BusConnection) -> None:
         """Tell what is left."""
+        self._give_back(connection)
         self._acknowledge(connection)
         self._write_letters(connection)
         self._acknowledge(connection)
+
+    def _give_back(self, connection: BusConnection) -> None:
+        """Say how often entries were tried, so that giving them back counts as none."""
+        entries = [self._returned[i] for i in range(len(self._returned))]
+        gathered: dict[tuple[ReadStream, int], list[bytes]] = defaultdict(list)
+        for source, raw_id, attempts in entries:
+            gathered[source, attempts].append(raw_id)
+        for (source, attempts), ids in gathered.items():
+            for at in range(0, len(ids), MAX_IDS):
+                some = ids[at : at + MAX_IDS]
+                query = give_back(source.key, self._group, self._consumer, attempts, some)
+                # Where it is refused, they count as delivered, and no more.
+                connection.ask([(source.key, query)])
+            source.in_hand.difference_update(ids)
+        for _ in entries:
+            self._returned.popleft()
 
     def _write_letters(self, connection: BusConnection) -> None:
         while self._letters:

@@ -152,6 +152,10 @@ class Handling:
         )
         self._settling.bury(delivery.source, delivery.raw_id, letter)
 
+    def give_back(self, delivery: Delivery) -> None:
+        """Leave a delivery to the consumer that is to have its stream."""
+        self._settling.give_back(delivery.source, delivery.raw_id, delivery.attempts)
+
     def _is_expired(self, delivery: Delivery, now_ns: int) -> bool:
         offset_ms = self._lease.offset_ms
         if offset_ms is None or self._max_age_ms is None:

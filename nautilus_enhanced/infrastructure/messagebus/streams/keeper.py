@@ -238,8 +238,10 @@ class GroupKeeper(ConnectedThread):
         mine = [s for key, s in self._streams.items() if membership.partition_of(key) == number]
         for stream in mine:
             del self._streams[stream.key]
+            stream.is_left = True
         self._leaving[number] = mine
         self._is_dirty = True
+        self._runner.wake()
 
     def _returnable(self) -> list[int]:
         # A reader that has not looked yet may still be reading it.

@@ -44,12 +44,15 @@ class ReadStream:
         The last entry that was read.
     skip_to : tuple[int, int]
         Up to here, messages on topics that begin now are not delivered.
+    is_left : bool
+        Whether it is to be another consumer's: what no handler has begun is given back.
     is_lost : bool
         Whether somebody else may read it by now.
     """
 
     __slots__ = (
-        "appeared", "begins", "in_hand", "is_held_up", "is_lost", "is_prepared", "key", "name",
+        "appeared", "begins", "in_hand", "is_held_up", "is_left", "is_lost", "is_prepared", "key",
+        "name",
         "read_to", "skip_to", "topic", "work",
     )  # fmt: skip
 
@@ -65,6 +68,7 @@ class ReadStream:
         self.is_held_up = False
         self.read_to: EntryId = FIRST_ID
         self.skip_to: EntryId = FIRST_ID
+        self.is_left = False
         self.is_lost = False
 
     def __repr__(self) -> str:

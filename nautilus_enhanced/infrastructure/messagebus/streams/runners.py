@@ -141,7 +141,9 @@ class Runner(ABC):
         """Return what is to be handled next, with its message."""
         book = self._book
         while (delivery := book.take(now_ns)) is not None:
-            if not delivery.source.is_lost:
+            if delivery.source.is_left:
+                self._handling.give_back(delivery)
+            elif not delivery.source.is_lost:
                 message = self._handling.message_of(delivery, now_ns)
                 if message is not None:
                     return delivery, message

@@ -144,7 +144,11 @@ class Subscription:
         self._acknowledger: Acknowledger | None = None
         if group is not None:
             self._acknowledger = Acknowledger(
-                connect, make_backoff(connection), self._figures, group.encode()
+                connect,
+                make_backoff(connection),
+                self._figures,
+                group.encode(),
+                (self.consumer or "").encode(),
             )
             self._settling = self._acknowledger
         handling = Handling(
