@@ -12,7 +12,9 @@ from nautilus_enhanced.infrastructure.messagebus import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
+from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
 
 
@@ -328,3 +330,32 @@ def test_the_manager_finds_and_reads_streams_on_every_node(cluster, client):
         assert client.flush_blocking(20.0)
         outcomes = manager.trim(manager.plan_trim(keys, TrimmingSettings(hard_cap_entries=1)))
         assert sum(one.removed for one in outcomes) == 1
+
+
+@pytest.mark.parametrize("group", [None, "risk"])
+def test_a_subscription_reads_the_streams_of_all_nodes_in_order(cluster, client, eventually, group):
+    handled = {topic: [] for topic in TOPICS}
+    url = f"redis://127.0.0.1:{cluster.servers[0].port}"
+    settings = SubscriptionSettings(lease_ms=1_000, scan_interval_ms=200)
+    with StreamClient(url, naming=NAMING, connection=FAST) as consumer:
+        subscription = consumer.subscribe(
+            "events.order.*",
+            lambda message: handled[message.topic].append(message.payload),
+            group=group,
+            settings=settings,
+        )
+        assert subscription.wait_until_ready(10.0)
+        for number in numbered(100):
+            for topic in TOPICS:
+                assert client.offer(topic, number)
+        eventually(lambda: all(len(numbers) >= 100 for numbers in handled.values()), 20.0)
+        # Nodes that drop us cost nothing, and no order.
+        for store in cluster.stores if group else ():
+            store.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        for number in numbered(200)[100:]:
+            for topic in TOPICS:
+                assert client.offer(topic, number)
+        eventually(lambda: all(len(numbers) >= 200 for numbers in handled.values()), 20.0)
+        if group:
+            eventually(lambda: subscription.statistics().acknowledged >= 200 * len(TOPICS))
+    assert all(numbers == numbered(200) for numbers in handled.values())
