@@ -42,6 +42,10 @@ COMMANDS: Final = {
         "nautilus_enhanced.cli.support_bundle",
         "Collect what is needed to help, in one file without secrets.",
     ),
+    "venue": (
+        "nautilus_enhanced.cli.venue",
+        "Run a venue on this machine that speaks a real one's protocol.",
+    ),
 }
 
 

@@ -53,6 +53,10 @@ class FrameSender:
         """Return what the peer's side of the socket has not taken yet."""
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
+    def abort(self) -> None:
+        """Cut the connection without a word, as a network does that fails."""
+        self._transport.abort()
+
     def send(self, frames: Iterable[bytes]) -> bool:
         """Write whole frames; return False, with nothing written, when the connection is over."""
         if self._transport.is_closing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 
 
@@ -11,3 +12,7 @@ class SandboxError(EnhancedBusError):
 
 class VenueError(SandboxError, RuntimeError):
     """A loopback venue cannot start or serve: the sentence says why and what to do about it."""
+
+
+class FaultError(SandboxError, ConfigurationError):
+    """A fault that a venue was asked to show is none: the sentence says what is allowed."""

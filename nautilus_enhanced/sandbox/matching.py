@@ -1,14 +1,11 @@
 """
 A matching engine for one instrument and one account: pure, without I/O or clock.
 
-The book is made up from the last quote. What the quote shows is at the touch; behind it lie
-`DEPTH_LEVELS` - 1 more levels, one tick apart, each of the size shown at the touch. A taker
-walks these levels, each at its own price, and what it took stays taken until the next quote.
-A resting order fills at its own price when a quote's opposite side reaches it, for no more than
-lies at or better than that price; every quote is new liquidity. Trades between others fill
-nothing, and the account's own orders do not meet each other.
-
-A commission is paid in the asset that was received, cut off at `COMMISSION_QUANTUM`.
+The book is made up from the last quote (`book.py`). A taker walks its levels, each at its own
+price, and what it took stays taken until the next quote. A resting order fills at its own price
+when a quote's opposite side reaches it, for no more than lies at or better than that price; every
+quote is new liquidity. Trades between others fill nothing, and the account's own orders do not
+meet each other. What trading does to the account is the account's to say (`accounts.py`).
 """
 
 from __future__ import annotations
@@ -18,15 +15,16 @@ from collections import OrderedDict
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import ROUND_DOWN
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Final
 
+from nautilus_enhanced.sandbox.accounts import Account
+from nautilus_enhanced.sandbox.book import Levels
+from nautilus_enhanced.sandbox.book import levels_to_take
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.orders import ZERO
 from nautilus_enhanced.sandbox.orders import Accepted
+from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Balance
 from nautilus_enhanced.sandbox.orders import Canceled
 from nautilus_enhanced.sandbox.orders import Expired
@@ -42,10 +40,6 @@ from nautilus_enhanced.sandbox.orders import Side
 from nautilus_enhanced.sandbox.orders import TimeInForce
 
 
-DEPTH_LEVELS: Final = 10
-COMMISSION_QUANTUM: Final = Decimal("0.00000001")
-
-
 class MatchingEngine:
     """
     Match one account's orders against a stream of quotes.
@@ -54,10 +48,8 @@ class MatchingEngine:
     ----------
     instrument : Instrument
         What is traded, and the rules for orders.
-    balances : Mapping[str, Decimal]
-        What the account has at first, by asset.
-    maker_fee, taker_fee : Decimal
-        As a fraction of what is received.
+    account : Account
+        Whose orders are matched.
     max_open_orders : int
         Further orders are rejected.
     max_history : int
@@ -67,23 +59,17 @@ class MatchingEngine:
     def __init__(
         self,
         instrument: Instrument,
+        account: Account,
         *,
-        balances: Mapping[str, Decimal],
-        maker_fee: Decimal = Decimal("0.001"),
-        taker_fee: Decimal = Decimal("0.001"),
         max_open_orders: int = 10_000,
         max_history: int = 10_000,
     ) -> None:
         self.instrument = instrument
-        self.maker_fee = maker_fee
-        self.taker_fee = taker_fee
+        self.account = account
         self._max_open_orders = max_open_orders
         self._max_history = max_history
-        self._balances = {asset: Balance(free=amount) for asset, amount in balances.items()}
-        for asset in (instrument.base, instrument.quote):
-            self._balances.setdefault(asset, Balance())
         self._quote: Quote | None = None
-        self._depth: dict[Side, list[tuple[Decimal, Decimal]]] = {}
+        self._depth: dict[Side, Levels] = {}
         self._open: dict[int, Order] = {}
         self._open_by_client_id: dict[str, int] = {}
         self._closed: OrderedDict[int, Order] = OrderedDict()
@@ -101,7 +87,7 @@ class MatchingEngine:
     @property
     def balances(self) -> Mapping[str, Balance]:
         """Return what the account has now, by asset; read-only."""
-        return MappingProxyType(self._balances)
+        return self.account.balances
 
     @property
     def fills(self) -> tuple[Filled, ...]:
@@ -142,6 +128,7 @@ class MatchingEngine:
         """Take a quote, and return the fills of the resting orders that it reaches."""
         self._quote = quote
         self._depth.clear()
+        self.account.on_quote(quote)
         buys, sells = self._resting[Side.BUY], self._resting[Side.SELL]
         events: list[OrderEvent] = []
         if buys and -buys[0][0] >= quote.ask:
@@ -157,8 +144,13 @@ class MatchingEngine:
         The first event is `Accepted` or `Rejected`; after `Accepted` come its fills, and
         `Expired` when the rest may not rest.
         """
+        request = self._cut(request)
         takes = self._takes(request)
         reason = self._refusal(request, takes)
+        if reason is None and request.client_order_id in self._open_by_client_id:
+            reason = RejectReason.DUPLICATE_CLIENT_ID
+        if reason is None and len(self._open) >= self._max_open_orders:
+            reason = RejectReason.TOO_MANY_ORDERS
         if reason is not None:
             return [Rejected(client_order_id=request.client_order_id, reason=reason)]
         self._last_order_id += 1
@@ -168,27 +160,51 @@ class MatchingEngine:
             status=OrderStatus.NEW,
             filled=ZERO,
             filled_quote=ZERO,
-            locked=self._cost(request, takes),
+            locked=self.account.needed(request, takes),
             created_ns=now_ns,
             updated_ns=now_ns,
         )
-        asset = self._paid_asset(request.side)
-        self._move(asset, free=-order.locked, locked=order.locked)
+        self.account.lock(request.side, order.locked)
         self._store(order)
-        events: list[OrderEvent] = [Accepted(order=order)]
-        if request.time_in_force is TimeInForce.FOK and _total(takes) < request.quantity:
-            takes = []
-        for price, quantity in takes:
-            self._take(request.side, price, quantity)
-            fill = self._fill(order, quantity, price, is_maker=False, now_ns=now_ns)
-            order = fill.order
-            events.append(fill)
-        may_rest = request.kind is not OrderKind.MARKET and request.time_in_force is TimeInForce.GTC
-        if order.is_open and may_rest:
-            insort(self._resting[request.side], self._rank(order))
-        elif order.is_open:
-            events.append(Expired(order=self._close(order, OrderStatus.EXPIRED, now_ns)))
-        return events
+        return [Accepted(order=order), *self._match(order, takes, now_ns)]
+
+    def amend(
+        self,
+        *,
+        order_id: int | None = None,
+        client_order_id: str | None = None,
+        quantity: Decimal,
+        price: Decimal,
+        now_ns: int,
+    ) -> list[OrderEvent]:
+        """
+        Change a resting order, and return what became of it.
+
+        The first event is `Amended` or `Rejected`; with the new price it may then fill.
+
+        Parameters
+        ----------
+        quantity : Decimal
+            The whole quantity, what is filled included.
+        """
+        old = self.find(order_id=order_id, client_order_id=client_order_id)
+        if old is None or not old.is_open:
+            name = client_order_id or (old.request.client_order_id if old else "")
+            return [Rejected(client_order_id=name, reason=RejectReason.UNKNOWN_ORDER)]
+        request = replace(old.request, quantity=quantity, price=price)
+        rest = replace(request, quantity=quantity - old.filled)
+        takes = self._takes(rest)
+        self.account.lock(request.side, -old.locked)
+        reason = self._refusal(rest, takes)
+        if reason is not None:
+            self.account.lock(request.side, old.locked)
+            return [Rejected(client_order_id=request.client_order_id, reason=reason)]
+        self._resting[request.side].remove(self._rank(old))
+        locked = self.account.needed(rest, takes)
+        order = replace(old, request=request, locked=locked, updated_ns=now_ns)
+        self.account.lock(request.side, locked)
+        self._store(order)
+        return [Amended(order=order), *self._match(order, takes, now_ns)]
 
     def cancel(
         self, *, order_id: int | None = None, client_order_id: str | None = None, now_ns: int
@@ -206,18 +222,34 @@ class MatchingEngine:
         canceled = (self.cancel(order_id=i, now_ns=now_ns) for i in tuple(self._open))
         return [event for event in canceled if isinstance(event, Canceled)]
 
+    def _match(self, order: Order, takes: Levels, now_ns: int) -> list[OrderEvent]:
+        """Fill what an order takes at once; let the rest rest, or expire."""
+        request = order.request
+        events: list[OrderEvent] = []
+        if request.time_in_force is TimeInForce.FOK and _total(takes) < order.remaining:
+            takes = []
+        for price, quantity in takes:
+            self._take(request.side, price, quantity)
+            fill = self._fill(order, quantity, price, is_maker=False, now_ns=now_ns)
+            order = fill.order
+            events.append(fill)
+        may_rest = request.kind is not OrderKind.MARKET and request.time_in_force is TimeInForce.GTC
+        if order.is_open and may_rest:
+            insort(self._resting[request.side], self._rank(order))
+        elif order.is_open:
+            events.append(Expired(order=self._close(order, OrderStatus.EXPIRED, now_ns)))
+        return events
+
     def _refusal(  # noqa: PLR0911 (one return for each rule)
-        self, request: OrderRequest, takes: list[tuple[Decimal, Decimal]]
+        self, request: OrderRequest, takes: Levels
     ) -> RejectReason | None:
         rules = self.instrument
+        if request.reduce_only and not self.account.reducible(request.side):
+            return RejectReason.REDUCE_ONLY
         if not ZERO < request.quantity <= rules.max_quantity:
             return RejectReason.QUANTITY_RANGE
         if request.quantity % rules.step_size:
             return RejectReason.STEP_SIZE
-        if request.client_order_id in self._open_by_client_id:
-            return RejectReason.DUPLICATE_CLIENT_ID
-        if len(self._open) >= self._max_open_orders:
-            return RejectReason.TOO_MANY_ORDERS
         price = request.price
         if price is None:
             if self._quote is None:
@@ -227,13 +259,20 @@ class MatchingEngine:
             return RejectReason.PRICE_RANGE
         elif price % rules.tick_size:
             return RejectReason.TICK_SIZE
-        if price * request.quantity < rules.min_notional:
+        if price * request.quantity < rules.min_notional and not request.reduce_only:
             return RejectReason.MIN_NOTIONAL
         if request.kind is OrderKind.POST_ONLY and self._is_reached(request):
             return RejectReason.WOULD_CROSS
-        if self._cost(request, takes) > self._balances[self._paid_asset(request.side)].free:
+        if self.account.needed(request, takes) > self.account.available(request.side):
             return RejectReason.INSUFFICIENT_BALANCE
         return None
+
+    def _cut(self, request: OrderRequest) -> OrderRequest:
+        """Return the order with no more quantity than it may reduce a position by."""
+        if not request.reduce_only:
+            return request
+        held = self.account.reducible(request.side)
+        return replace(request, quantity=min(request.quantity, held)) if held else request
 
     def _is_reached(self, request: OrderRequest) -> bool:
         quote, limit = self._quote, request.price
@@ -241,27 +280,14 @@ class MatchingEngine:
             return False
         return limit >= quote.ask if request.side is Side.BUY else limit <= quote.bid
 
-    def _cost(self, request: OrderRequest, takes: list[tuple[Decimal, Decimal]]) -> Decimal:
-        """Return what the order locks: at its limit, or for a market order what it will take."""
-        if request.side is Side.SELL:
-            return request.quantity
-        if request.price is not None:
-            return request.quantity * request.price
-        return sum((price * quantity for price, quantity in takes), ZERO)
-
-    def _levels(self, side: Side) -> list[tuple[Decimal, Decimal]]:
+    def _levels(self, side: Side) -> Levels:
         if self._quote is None:
             return []
         if side not in self._depth:
-            q, tick = self._quote, self.instrument.tick_size
-            first, size, step = (
-                (q.ask, q.ask_size, tick) if side is Side.BUY else (q.bid, q.bid_size, -tick)
-            )
-            levels = ((first + i * step, size) for i in range(DEPTH_LEVELS))
-            self._depth[side] = [level for level in levels if level[0] > 0]
+            self._depth[side] = levels_to_take(self._quote, side, self.instrument.tick_size)
         return self._depth[side]
 
-    def _takes(self, request: OrderRequest) -> list[tuple[Decimal, Decimal]]:
+    def _takes(self, request: OrderRequest) -> Levels:
         """Return price and quantity of what lies within the order's reach now."""
         takes = []
         left = request.quantity
@@ -288,7 +314,13 @@ class MatchingEngine:
         events: list[OrderEvent] = []
         for rank in tuple(self._resting[side]):
             order = self._open[rank[1]]
-            takes = self._takes(replace(order.request, quantity=order.remaining))
+            wanted = self._cut(replace(order.request, quantity=order.remaining))
+            if wanted.reduce_only and not self.account.reducible(side):
+                # The position that it was to reduce is gone.
+                self._resting[side].remove(rank)
+                events.append(Expired(order=self._close(order, OrderStatus.EXPIRED, now_ns)))
+                continue
+            takes = self._takes(wanted)
             if not takes:
                 break
             for price, quantity in takes:
@@ -305,23 +337,14 @@ class MatchingEngine:
         self, order: Order, quantity: Decimal, price: Decimal, *, is_maker: bool, now_ns: int
     ) -> Filled:
         self._last_trade_id += 1
-        request, value = order.request, quantity * price
-        buys = request.side is Side.BUY
-        paid, received = (value, quantity) if buys else (quantity, value)
-        # The lock was made at the limit: what a better price saved becomes free again.
-        unlocked = quantity * request.price if buys and request.price is not None else paid
-        fee = self.maker_fee if is_maker else self.taker_fee
-        commission = (received * fee).quantize(COMMISSION_QUANTUM, ROUND_DOWN)
-        received_asset = self._paid_asset(Side.SELL if buys else Side.BUY)
-        self._move(self._paid_asset(request.side), free=unlocked - paid, locked=-unlocked)
-        self._move(received_asset, free=received - commission, locked=ZERO)
+        settled = self.account.settle(order, quantity, price, is_maker=is_maker)
         filled = order.filled + quantity
-        whole = filled == request.quantity
+        whole = filled == order.request.quantity
         order = replace(
             order,
             filled=filled,
-            filled_quote=order.filled_quote + value,
-            locked=order.locked - unlocked,
+            filled_quote=order.filled_quote + quantity * price,
+            locked=order.locked - settled.unlocked,
             status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
             updated_ns=now_ns,
         )
@@ -331,8 +354,9 @@ class MatchingEngine:
             trade_id=self._last_trade_id,
             quantity=quantity,
             price=price,
-            commission=commission,
-            commission_asset=received_asset,
+            commission=settled.commission,
+            commission_asset=settled.commission_asset,
+            realized=settled.realized,
             is_maker=is_maker,
             time_ns=now_ns,
         )
@@ -340,7 +364,7 @@ class MatchingEngine:
         return fill
 
     def _close(self, order: Order, status: OrderStatus, now_ns: int) -> Order:
-        self._move(self._paid_asset(order.request.side), free=order.locked, locked=-order.locked)
+        self.account.lock(order.request.side, -order.locked)
         order = replace(order, status=status, locked=ZERO, updated_ns=now_ns)
         self._store(order)
         return order
@@ -356,13 +380,6 @@ class MatchingEngine:
         if len(self._closed) > self._max_history:
             self._closed.popitem(last=False)
 
-    def _move(self, asset: str, *, free: Decimal, locked: Decimal) -> None:
-        old = self._balances[asset]
-        self._balances[asset] = Balance(free=old.free + free, locked=old.locked + locked)
-
-    def _paid_asset(self, side: Side) -> str:
-        return self.instrument.quote if side is Side.BUY else self.instrument.base
-
     def _rank(self, order: Order) -> tuple[Decimal, int]:
         price = order.request.price or ZERO
         return (-price if order.request.side is Side.BUY else price, order.order_id)
@@ -372,5 +389,5 @@ def _order_id(order: Order) -> int:
     return order.order_id
 
 
-def _total(takes: list[tuple[Decimal, Decimal]]) -> Decimal:
+def _total(takes: Levels) -> Decimal:
     return sum((quantity for _, quantity in takes), ZERO)

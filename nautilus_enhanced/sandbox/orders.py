@@ -58,6 +58,7 @@ class RejectReason(Enum):
     NO_MARKET = "there is no quote yet"
     DUPLICATE_CLIENT_ID = "an open order has this client order ID"
     TOO_MANY_ORDERS = "there are too many open orders"
+    REDUCE_ONLY = "there is no position that the order could reduce"
     UNKNOWN_ORDER = "no open order has this ID"
 
 
@@ -74,6 +75,8 @@ class OrderRequest:
         In the base asset.
     price : Decimal, optional
         The limit, in the quote asset; None for a market order.
+    reduce_only : bool
+        Whether it may only make a position smaller: it is cut to the position's size.
     """
 
     client_order_id: str
@@ -82,6 +85,7 @@ class OrderRequest:
     quantity: Decimal
     price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
+    reduce_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,7 +102,7 @@ class Order:
     filled_quote : Decimal
         What `filled` cost or brought, in the quote asset, commissions apart.
     locked : Decimal
-        What it keeps locked: quote asset for a buy, base asset for a sell.
+        What it keeps locked of the account's means.
     created_ns, updated_ns : int
         In nanoseconds, on the caller's clock.
     """
@@ -148,7 +152,9 @@ class Filled:
     quantity, price : Decimal
         Of this trade.
     commission : Decimal
-        In `commission_asset`: the asset that was received.
+        In `commission_asset`.
+    realized : Decimal
+        The profit, or loss, of what the trade closed, on an account with positions.
     is_maker : bool
         Whether the order was resting.
     time_ns : int
@@ -163,6 +169,14 @@ class Filled:
     commission_asset: str
     is_maker: bool
     time_ns: int
+    realized: Decimal = ZERO
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amended:
+    """The client changed the order's price or quantity; it rests behind others now."""
+
+    order: Order
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -187,4 +201,4 @@ class Rejected:
     reason: RejectReason
 
 
-OrderEvent: TypeAlias = Accepted | Filled | Canceled | Expired | Rejected
+OrderEvent: TypeAlias = Accepted | Filled | Amended | Canceled | Expired | Rejected

@@ -40,7 +40,8 @@ STEP_TIMEOUT_S = 40.0
 
 @contextmanager
 def running_venue(*arguments):
-    command = [sys.executable, "-m", "nautilus_enhanced.sandbox.binance", "--exit-with-stdin"]
+    command = [sys.executable, "-m", "nautilus_enhanced.cli", "venue", "binance-spot"]
+    command += ["--json", "--exit-with-stdin"]
     process = subprocess.Popen(
         [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

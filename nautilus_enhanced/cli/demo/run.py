@@ -280,7 +280,8 @@ class _Run:
 
     def _start_venue(self) -> VenueUrls:
         settings = self._settings
-        arguments = ["--exit-with-stdin", "--port", str(settings.venue_port)]
+        arguments = ["venue", "binance-spot", "--json", "--exit-with-stdin"]
+        arguments += ["--port", str(settings.venue_port)]
         if settings.replay is not None:
             arguments += ["--replay", settings.replay, "--speed", str(settings.speed)]
             if settings.symbol is not None:
@@ -288,7 +289,7 @@ class _Run:
         else:
             arguments += ["--seed", str(settings.seed), "--quotes-per-s", "200"]
             arguments += ["--trades-per-s", "20", "--burst-size", str(settings.burst_size)]
-        venue = self._family.start("venue", "nautilus_enhanced.sandbox.binance", *arguments)
+        venue = self._family.start("venue", "nautilus_enhanced.cli", *arguments)
         deadline = time.monotonic() + VENUE_START_TIMEOUT_S
         while time.monotonic() < deadline:
             line = self._family.next_line(0.5)

@@ -1,166 +1,212 @@
 """
-What the Binance spot venue decides: requests in, answers and user data events out, no I/O.
+What Binance's markets decide alike: requests in, answers and user data events out, no I/O.
 
-The venue's sockets are in `venue.py`; time and market events are passed in.
+`spot.py` and `futures.py` add what is theirs. Time and market events are passed in.
 """
 
 from __future__ import annotations
 
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from typing import Final
+from typing import Generic
+from typing import TypeAlias
+from typing import TypeVar
 
-from nautilus_enhanced.sandbox.binance.protocol import NS_PER_MS
-from nautilus_enhanced.sandbox.binance.protocol import SpotMessages
-from nautilus_enhanced.sandbox.binance.protocol import account
-from nautilus_enhanced.sandbox.binance.protocol import account_position
+from nautilus_enhanced.sandbox.binance.messages import MarketMessages
 from nautilus_enhanced.sandbox.binance.requests import NOT_FOUND
+from nautilus_enhanced.sandbox.binance.requests import TOO_MANY_REQUESTS
 from nautilus_enhanced.sandbox.binance.requests import UNAUTHORIZED
 from nautilus_enhanced.sandbox.binance.requests import ApiError
 from nautilus_enhanced.sandbox.binance.requests import integer
-from nautilus_enhanced.sandbox.binance.requests import parse_order
 from nautilus_enhanced.sandbox.binance.requests import required
+from nautilus_enhanced.sandbox.binance.sessions import BinanceSession
+from nautilus_enhanced.sandbox.binance.sessions import SessionKind
+from nautilus_enhanced.sandbox.binance.streams import INTERVALS_MS
+from nautilus_enhanced.sandbox.binance.streams import MarketStreams
+from nautilus_enhanced.sandbox.connection import FrameSender
+from nautilus_enhanced.sandbox.dialect import NS_PER_MS
+from nautilus_enhanced.sandbox.dialect import Answer
+from nautilus_enhanced.sandbox.dialect import MarketFrame
+from nautilus_enhanced.sandbox.dialect import OrderCounts
+from nautilus_enhanced.sandbox.dialect import Request
+from nautilus_enhanced.sandbox.dialect import UserEvent
+from nautilus_enhanced.sandbox.faults import FaultKind
+from nautilus_enhanced.sandbox.market import MarketEvent
 from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.orders import Accepted
+from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Canceled
 from nautilus_enhanced.sandbox.orders import Filled
 from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.orders import OrderEvent
+from nautilus_enhanced.sandbox.orders import OrderRequest
 from nautilus_enhanced.sandbox.orders import Rejected
 from nautilus_enhanced.sandbox.orders import RejectReason
-from nautilus_enhanced.sandbox.orders import Side
+from nautilus_enhanced.sandbox.tape import candles
 
 
 DEFAULT_LIMIT: Final = 500
 MAX_LIMIT: Final = 1000
+_ORDER_PATHS: Final = ("order", "openOrders", "allOpenOrders", "batchOrders", "algoOrder")
+
+M = TypeVar("M", bound=MarketMessages)
+Endpoint: TypeAlias = Callable[[Request], Answer]
+PUBLIC: Final = False
+KEYED: Final = True
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UserEvent:
+class BinanceExchange(ABC, Generic[M]):
     """
-    Hold one user data event.
-
-    Attributes
-    ----------
-    payload : dict[str, Any]
-        The event as Binance writes it, without an envelope.
-    client_order_id, execution_type : str
-        Of an ``executionReport``; empty for other events.
-    trade_id : int
-        Of a fill, else -1.
-    """
-
-    payload: dict[str, Any]
-    client_order_id: str = ""
-    execution_type: str = ""
-    trade_id: int = -1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """Hold the answer to a request, and the user data events that it caused."""
-
-    body: Any
-    status: int = 200
-    events: Sequence[UserEvent] = ()
-
-
-@dataclass(kw_only=True, slots=True)
-class OrderCounts:
-    """Count what happened to orders since the venue was made."""
-
-    received: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    fills: int = 0
-    cancels: int = 0
-    expired: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Call:
-    params: Mapping[str, str]
-    api_key: str
-    now_ns: int
-
-    @property
-    def now_ms(self) -> int:
-        return self.now_ns // NS_PER_MS
-
-
-class SpotExchange:
-    """
-    Serve the REST endpoints of Binance spot for one account and one symbol.
+    Serve the REST endpoints that all markets have, for one account and one symbol.
 
     Parameters
     ----------
     engine : MatchingEngine
         Holds the account and the orders.
+    messages : MarketMessages
+        Writes the market's messages.
+    streams : MarketStreams
+        Makes the market data of the websocket streams.
+    base : str
+        The path before the endpoints' names.
+    rejects : Mapping[RejectReason, tuple[int, str]]
+        Code and sentence for each refusal.
     api_key : str, optional
         The only key that is let in; by default any key is.
     """
 
-    def __init__(self, engine: MatchingEngine, *, api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: MatchingEngine,
+        messages: M,
+        streams: MarketStreams[M],
+        *,
+        base: str,
+        rejects: Mapping[RejectReason, tuple[int, str]],
+        api_key: str | None,
+    ) -> None:
         self.engine = engine
-        self.messages = SpotMessages(engine.instrument)
+        self.messages = messages
+        self.streams = streams
         self.counts = OrderCounts()
         self.listen_key: str | None = None
+        self._rejects = rejects
         self._api_key = api_key
         self._listen_keys = 0
-        self._cancel_requests = 0
-        public, keyed = False, True
-        self._endpoints: dict[tuple[str, str], tuple[bool, Callable[[_Call], Answer]]] = {
-            ("GET", "/api/v3/ping"): (public, lambda _: Answer(body={})),
-            ("GET", "/api/v3/time"): (public, lambda c: Answer(body={"serverTime": c.now_ms})),
-            ("GET", "/api/v3/exchangeInfo"): (public, self._exchange_info),
-            ("GET", "/api/v3/depth"): (public, self._depth),
-            ("GET", "/api/v3/ticker/bookTicker"): (public, self._book_ticker),
-            ("GET", "/api/v3/trades"): (public, lambda _: Answer(body=[])),
-            ("GET", "/api/v3/aggTrades"): (public, lambda _: Answer(body=[])),
-            ("GET", "/api/v3/klines"): (public, lambda _: Answer(body=[])),
-            ("GET", "/api/v3/account"): (keyed, self._account),
-            ("GET", "/api/v3/openOrders"): (keyed, self._open_orders),
-            ("DELETE", "/api/v3/openOrders"): (keyed, self._cancel_all),
-            ("GET", "/api/v3/order"): (keyed, self._query_order),
-            ("POST", "/api/v3/order"): (keyed, self._new_order),
-            ("DELETE", "/api/v3/order"): (keyed, self._cancel_order),
-            ("GET", "/api/v3/allOrders"): (keyed, self._all_orders),
-            ("GET", "/api/v3/myTrades"): (keyed, self._own_trades),
-            ("POST", "/api/v3/userDataStream"): (keyed, self._open_stream),
-            ("PUT", "/api/v3/userDataStream"): (keyed, self._keep_stream),
-            ("DELETE", "/api/v3/userDataStream"): (keyed, self._close_stream),
-            ("GET", "/sapi/v1/asset/tradeFee"): (keyed, self._trade_fee),
+        self._endpoints: dict[tuple[str, str], tuple[bool, Endpoint]] = {
+            ("GET", f"{base}/ping"): (PUBLIC, lambda _: Answer(body={})),
+            ("GET", f"{base}/time"): (PUBLIC, lambda r: Answer(body={"serverTime": r.now_ms})),
+            ("GET", f"{base}/exchangeInfo"): (PUBLIC, self._exchange_info),
+            ("GET", f"{base}/depth"): (PUBLIC, self._depth),
+            ("GET", f"{base}/ticker/bookTicker"): (PUBLIC, self._book_ticker),
+            ("GET", f"{base}/ticker/price"): (PUBLIC, self._last_price),
+            ("GET", f"{base}/trades"): (PUBLIC, self._trades),
+            ("GET", f"{base}/historicalTrades"): (KEYED, self._trades),
+            ("GET", f"{base}/aggTrades"): (PUBLIC, self._agg_trades),
+            ("GET", f"{base}/klines"): (PUBLIC, self._klines),
+            ("GET", f"{base}/openOrders"): (KEYED, self._open_orders),
+            ("GET", f"{base}/order"): (KEYED, self._query_order),
+            ("POST", f"{base}/order"): (KEYED, self._new_order),
+            ("DELETE", f"{base}/order"): (KEYED, self._cancel_order),
+            ("GET", f"{base}/allOrders"): (KEYED, self._all_orders),
         }
 
-    def handle(
-        self, method: str, path: str, params: Mapping[str, str], *, api_key: str, now_ns: int
-    ) -> Answer:
-        """
-        Answer a REST request.
+    # -- the seam: see `dialect.py` --------------------------------------------------------------
 
-        Parameters
-        ----------
-        api_key : str
-            The header ``X-MBX-APIKEY``, or an empty string. Signatures are not looked at.
-        now_ns : int
-            Unix time in nanoseconds.
-        """
-        keyed, endpoint = self._endpoints.get((method, path), (False, None))
+    @property
+    def sockets(self) -> Mapping[str, str]:
+        """Return the kind of session at each path."""
+        return {
+            "/stream": SessionKind.COMBINED.value,
+            "/ws": SessionKind.RAW.value,
+            "/ws/{streams:.+}": SessionKind.RAW.value,
+            self.api_path: SessionKind.WS_API.value,
+        }
+
+    @property
+    @abstractmethod
+    def api_path(self) -> str:
+        """Return the path of the WS-API."""
+
+    @property
+    def quote_streams(self) -> frozenset[str]:
+        """Return the stream that carries each quote."""
+        return frozenset({self.streams.quote_stream})
+
+    @property
+    def trade_streams(self) -> frozenset[str]:
+        """Return the streams that carry each trade."""
+        return self.streams.trade_streams
+
+    def addresses(self, authority: str) -> dict[str, str]:
+        """Return the base URLs of REST API and streams, and the URL of the WS-API."""
+        return {
+            "http_url": f"http://{authority}",
+            "ws_url": f"ws://{authority}",
+            "ws_api_url": f"ws://{authority}{self.api_path}",
+        }
+
+    def handle(self, request: Request) -> Answer:
+        """Answer a REST request; signatures are not looked at."""
+        keyed, endpoint = self._endpoints.get((request.method, request.path), (PUBLIC, None))
         try:
             if endpoint is None:
                 raise ApiError(  # noqa: TRY301 (one place makes errors into answers)
-                    -1000, f"{method} {path} is not served by the loopback venue.", NOT_FOUND
+                    -1000, f"{request.name} is not served by the loopback venue.", NOT_FOUND
                 )
             if keyed:
-                self.check_key(api_key)
-            return endpoint(_Call(params=params, api_key=api_key, now_ns=now_ns))
+                self.check_key(request.headers.get("x-mbx-apikey", ""))
+            return endpoint(request)
         except ApiError as e:
             return Answer(status=e.status, body=e.body())
+
+    def is_order(self, request: Request) -> bool:
+        """Return whether a request places, changes or cancels orders."""
+        return request.method != "GET" and request.path.rpartition("/")[2] in _ORDER_PATHS
+
+    def refusal(self, kind: FaultKind, *, is_order: bool) -> Answer:
+        """Return a reject that no rule explains, or Binance's rate limit."""
+        if kind is FaultKind.RATE_LIMIT:
+            error = ApiError(-1003, "Too many requests.", TOO_MANY_REQUESTS)
+            return Answer(body=error.body(), status=error.status, headers={"Retry-After": "1"})
+        error = ApiError(-2010 if is_order else -1000, "Rejected: the venue was told to.")
+        return Answer(body=error.body(), status=error.status)
+
+    def session(self, kind: str, sender: FrameSender, names: Iterable[str]) -> BinanceSession:
+        """Open a session."""
+        return BinanceSession(SessionKind(kind), sender, self, streams=names)
+
+    def carries(self, stream: str) -> bool:
+        """Return whether a stream carries market data."""
+        return self.streams.carries(stream)
+
+    def select(self, streams: frozenset[str]) -> None:
+        """Make only what somebody wants."""
+        self.streams.select(streams)
+
+    def prepare(self, event: MarketEvent) -> MarketFrame | None:
+        """Return the frame of an event that is not due yet, if it holds no time of sending."""
+        return self.streams.prepare(event)
+
+    def on_event(
+        self, event: MarketEvent, prepared: MarketFrame | None, now_ns: int
+    ) -> tuple[list[MarketFrame], Sequence[UserEvent]]:
+        """Take a market event; return its frames, and the user data events of its fills."""
+        fills: Sequence[UserEvent] = ()
+        if isinstance(event, Quote):
+            fills = self.on_quote(event, now_ns=now_ns)
+        return self.streams.frames(event, prepared, now_ns), fills
+
+    # -- for sessions ----------------------------------------------------------------------------
 
     def check_key(self, api_key: str) -> None:
         """Raise `ApiError` -2014 or -2015 unless the API key is let in."""
@@ -169,190 +215,192 @@ class SpotExchange:
         if self._api_key is not None and api_key != self._api_key:
             raise ApiError(-2015, "Invalid API-key, IP, or permissions for action.", UNAUTHORIZED)
 
+    def open_listen_key(self) -> str:
+        """Return the key of the user data stream; a new one if there is none."""
+        if self.listen_key is None:
+            self._listen_keys += 1
+            self.listen_key = f"loopbackListenKey{self._listen_keys:044d}"
+        return self.listen_key
+
+    # -- what a market adds ----------------------------------------------------------------------
+
+    @abstractmethod
+    def _parse_order(self, params: Mapping[str, str], default_id: str) -> OrderRequest:
+        """Return the order that a request asks for, or raise `ApiError`."""
+
+    @abstractmethod
+    def _order_body(self, order: Order) -> dict[str, Any]:
+        """Return an order as it is listed."""
+
+    @abstractmethod
+    def _new_order_body(
+        self, order: Order, fills: Sequence[Filled], params: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the answer to a new order."""
+
+    @abstractmethod
+    def _cancel_order(self, request: Request) -> Answer:
+        """Cancel an order."""
+
+    @abstractmethod
+    def _user_events(
+        self, events: Sequence[OrderEvent], now_ns: int, cancel_id: str = ""
+    ) -> list[UserEvent]:
+        """Count events and write them out, with what they did to the account."""
+
+    # -- market data -----------------------------------------------------------------------------
+
     def on_quote(self, quote: Quote, *, now_ns: int) -> Sequence[UserEvent]:
         """Take a quote into the book; return the user data events of the fills it brings."""
+        self.streams.on_quote(quote)
         events = self.engine.on_quote(quote, now_ns=now_ns)
         return self._user_events(events, now_ns) if events else ()
 
-    def _exchange_info(self, call: _Call) -> Answer:
-        asked = call.params.get("symbol") or call.params.get("symbols")
+    def _exchange_info(self, request: Request) -> Answer:
+        asked = request.params.get("symbol") or request.params.get("symbols")
         if asked and f'"{self.messages.symbol}"' not in f'"{asked}"':
             raise ApiError(-1121, "Invalid symbol.")
-        return Answer(body=self.messages.exchange_info(call.now_ms))
+        return Answer(body=self._exchange_info_body(request.now_ms))
 
-    def _depth(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        price, size = self.messages.price, self.messages.size
-        bids = [[price(p), size(s)] for p, s in self.engine.depth(Side.SELL)]
-        asks = [[price(p), size(s)] for p, s in self.engine.depth(Side.BUY)]
-        return Answer(body={"lastUpdateId": 0, "bids": bids, "asks": asks})
+    @abstractmethod
+    def _exchange_info_body(self, now_ms: int) -> dict[str, Any]:
+        """Return the symbol and its rules."""
 
-    def _book_ticker(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        quote = self.engine.quote
-        if quote is None:
-            raise ApiError.rejected(RejectReason.NO_MARKET)
-        price, size = self.messages.price, self.messages.size
-        body = {
-            "symbol": self.messages.symbol,
-            "bidPrice": price(quote.bid),
-            "bidQty": size(quote.bid_size),
-            "askPrice": price(quote.ask),
-            "askQty": size(quote.ask_size),
-        }
-        return Answer(body=body)
-
-    def _account(self, call: _Call) -> Answer:
-        engine = self.engine
+    def _depth(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        book = self.streams.book.snapshot()
         return Answer(
-            body=account(engine.balances, engine.maker_fee, engine.taker_fee, call.now_ms)
+            body=self._depth_body(request, self.messages.book_snapshot(book, _limit(request)))
         )
 
-    def _trade_fee(self, call: _Call) -> Answer:
-        if call.params.get("symbol"):
-            self._check_symbol(call)
-        fee = {
-            "symbol": self.messages.symbol,
-            "makerCommission": str(self.engine.maker_fee),
-            "takerCommission": str(self.engine.taker_fee),
-        }
-        return Answer(body=[fee])
+    def _depth_body(self, _: Request, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the body with what a market adds to it."""
+        return body
 
-    def _new_order(self, call: _Call) -> Answer:
+    def _book_ticker(self, request: Request) -> Answer:
+        body = self.messages.best(self._quote())
+        return self._one_or_all(request, body)
+
+    def _last_price(self, request: Request) -> Answer:
+        prints = self.streams.tape.prints
+        price = prints[-1].trade.price if prints else self._quote().bid
+        body = {"symbol": self.messages.symbol, "price": self.messages.price(price)}
+        return self._one_or_all(request, body)
+
+    def _trades(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        prints = list(self.streams.tape.prints)[-_limit(request) :]
+        return Answer(body=self.messages.trades(prints))
+
+    def _agg_trades(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        found = (p for p in self.streams.tape.prints if _in_time(request, p.time_ms))
+        return Answer(body=self.messages.agg_trades(islice(found, _limit(request))))
+
+    def _klines(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        interval_ms = INTERVALS_MS.get(required(request.params, "interval"))
+        if interval_ms is None:
+            raise ApiError(-1120, "Invalid interval.")
+        made = candles(self.streams.tape.prints, interval_ms)
+        found = [c for c in made if _in_time(request, c.open_ms)]
+        return Answer(body=self.messages.klines(found[-_limit(request) :]))
+
+    def _quote(self) -> Quote:
+        quote = self.engine.quote
+        if quote is None:
+            raise self._rejected(RejectReason.NO_MARKET)
+        return quote
+
+    def _one_or_all(self, request: Request, body: dict[str, Any]) -> Answer:
+        """Return one symbol's figures, or a list when no symbol was asked for."""
+        if not request.params.get("symbol"):
+            return Answer(body=[body])
+        self.check_symbol(request)
+        return Answer(body=body)
+
+    # -- orders ----------------------------------------------------------------------------------
+
+    def _new_order(self, request: Request) -> Answer:
         self.counts.received += 1
         try:
-            self._check_symbol(call)
-            request = parse_order(call.params, f"loopback-{self.counts.received}")
-            events = self.engine.submit(request, now_ns=call.now_ns)
+            self.check_symbol(request)
+            order = self._parse_order(request.params, f"loopback-{self.counts.received}")
+            events = self.engine.submit(order, now_ns=request.now_ns)
             if isinstance(events[0], Rejected):
-                raise ApiError.rejected(events[0].reason)
+                raise self._rejected(events[0].reason)
         except ApiError:
             self.counts.rejected += 1
             raise
         last = events[-1]
         assert not isinstance(last, Rejected)  # noqa: S101 (only the first event can be)
-        detail = call.params.get("newOrderRespType", "FULL")
         fills = [event for event in events if isinstance(event, Filled)]
         return Answer(
-            body=self.messages.new_order(last.order, fills, detail),
-            events=self._user_events(events, call.now_ns),
+            body=self._new_order_body(last.order, fills, request.params),
+            events=self._user_events(events, request.now_ns),
         )
 
-    def _cancel_order(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        event = self.engine.cancel(**_order_ids(call), now_ns=call.now_ns)
-        if isinstance(event, Rejected):
-            raise ApiError.rejected(event.reason)
-        cancel_id = call.params.get("newClientOrderId") or self._next_cancel_id()
-        return Answer(
-            body=self.messages.canceled_order(event.order, cancel_id),
-            events=self._user_events([event], call.now_ns, cancel_id),
-        )
-
-    def _cancel_all(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        events = self.engine.cancel_all(now_ns=call.now_ns)
-        if not events:
-            raise ApiError.rejected(RejectReason.UNKNOWN_ORDER)
-        cancel_id = self._next_cancel_id()
-        return Answer(
-            body=[self.messages.canceled_order(event.order, cancel_id) for event in events],
-            events=self._user_events(events, call.now_ns, cancel_id),
-        )
-
-    def _query_order(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        order = self.engine.find(**_order_ids(call))
+    def _query_order(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        order = self.engine.find(**order_ids(request.params))
         if order is None:
             raise ApiError(-2013, "Order does not exist.")
-        return Answer(body=self.messages.order(order))
+        return Answer(body=self._order_body(order))
 
-    def _open_orders(self, call: _Call) -> Answer:
-        if call.params.get("symbol"):
-            self._check_symbol(call)
-        return Answer(body=[self.messages.order(order) for order in self.engine.open_orders()])
+    def _open_orders(self, request: Request) -> Answer:
+        if request.params.get("symbol"):
+            self.check_symbol(request)
+        return Answer(body=[self._order_body(order) for order in self.engine.open_orders()])
 
-    def _all_orders(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        first = integer(call.params, "orderId") or 0
-        orders: list[Order] = [
+    def _all_orders(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        first = integer(request.params, "orderId") or 0
+        orders = [
             order
             for order in self.engine.orders()
-            if order.order_id >= first and _in_time(call, order.created_ns)
+            if order.order_id >= first and _in_time(request, Decimal(order.created_ns) / NS_PER_MS)
         ]
-        return Answer(body=[self.messages.order(order) for order in orders[-_limit(call) :]])
+        return Answer(body=[self._order_body(order) for order in orders[-_limit(request) :]])
 
-    def _own_trades(self, call: _Call) -> Answer:
-        self._check_symbol(call)
-        order_id = integer(call.params, "orderId")
-        first = integer(call.params, "fromId") or 0
+    def _own_fills(self, request: Request) -> list[Filled]:
+        self.check_symbol(request)
+        order_id = integer(request.params, "orderId")
+        first = integer(request.params, "fromId") or 0
         fills = [
             fill
             for fill in self.engine.fills
             if fill.trade_id >= first
             and order_id in {None, fill.order.order_id}
-            and _in_time(call, fill.time_ns)
+            and _in_time(request, Decimal(fill.time_ns) / NS_PER_MS)
         ]
-        return Answer(body=[self.messages.own_trade(fill) for fill in fills[-_limit(call) :]])
+        return fills[-_limit(request) :]
 
-    def _open_stream(self, _: _Call) -> Answer:
-        if self.listen_key is None:
-            self._listen_keys += 1
-            self.listen_key = f"loopbackListenKey{self._listen_keys:044d}"
-        return Answer(body={"listenKey": self.listen_key})
-
-    def _keep_stream(self, call: _Call) -> Answer:
-        if required(call.params, "listenKey") != self.listen_key:
-            raise ApiError(-1125, "This listenKey does not exist.")
-        return Answer(body={})
-
-    def _close_stream(self, call: _Call) -> Answer:
-        self._keep_stream(call)
-        self.listen_key = None
-        return Answer(body={})
-
-    def _check_symbol(self, call: _Call) -> None:
-        if required(call.params, "symbol") != self.messages.symbol:
+    def check_symbol(self, request: Request) -> None:
+        """Raise `ApiError` -1102 or -1121 unless a request is about the symbol."""
+        if required(request.params, "symbol") != self.messages.symbol:
             raise ApiError(-1121, "Invalid symbol.")
 
-    def _next_cancel_id(self) -> str:
-        self._cancel_requests += 1
-        return f"loopback-cancel-{self._cancel_requests}"
+    def _rejected(self, reason: RejectReason) -> ApiError:
+        return ApiError(*self._rejects[reason])
 
-    def _user_events(
-        self, events: Sequence[OrderEvent], now_ns: int, cancel_id: str = ""
-    ) -> list[UserEvent]:
-        """Count events and write them out, followed by the account's balances as they are now."""
-        now_ms = now_ns // NS_PER_MS
-        reports = []
-        for event in events:
-            if isinstance(event, Rejected):
-                continue
-            if isinstance(event, Accepted):
-                self.counts.accepted += 1
-            elif isinstance(event, Filled):
-                self.counts.fills += 1
-            elif isinstance(event, Canceled):
-                self.counts.cancels += 1
-            else:
-                self.counts.expired += 1
-            payload = self.messages.execution_report(event, now_ms=now_ms, cancel_id=cancel_id)
-            report = UserEvent(
-                payload=payload,
-                client_order_id=event.order.request.client_order_id,
-                execution_type=payload["x"],
-                trade_id=payload["t"],
-            )
-            reports.append(report)
-        rules = self.engine.instrument
-        held = [(asset, self.engine.balances[asset]) for asset in (rules.base, rules.quote)]
-        return [*reports, UserEvent(payload=account_position(held, now_ms))]
+    def _count(self, event: OrderEvent) -> None:
+        if isinstance(event, Accepted):
+            self.counts.accepted += 1
+        elif isinstance(event, Filled):
+            self.counts.fills += 1
+        elif isinstance(event, Amended):
+            self.counts.amends += 1
+        elif isinstance(event, Canceled):
+            self.counts.cancels += 1
+        elif not isinstance(event, Rejected):
+            self.counts.expired += 1
 
 
-def _order_ids(call: _Call) -> Any:
+def order_ids(params: Mapping[str, str]) -> Any:
+    """Return the IDs that a request names an order by, or raise `ApiError` -1102."""
     ids = {
-        "order_id": integer(call.params, "orderId"),
-        "client_order_id": call.params.get("origClientOrderId") or None,
+        "order_id": integer(params, "orderId"),
+        "client_order_id": params.get("origClientOrderId") or None,
     }
     if not any(ids.values()):
         raise ApiError(
@@ -361,12 +409,11 @@ def _order_ids(call: _Call) -> Any:
     return ids
 
 
-def _limit(call: _Call) -> int:
-    limit = integer(call.params, "limit", DEFAULT_LIMIT) or DEFAULT_LIMIT
+def _limit(request: Request) -> int:
+    limit = integer(request.params, "limit", DEFAULT_LIMIT) or DEFAULT_LIMIT
     return max(1, min(limit, MAX_LIMIT))
 
 
-def _in_time(call: _Call, time_ns: int) -> bool:
-    start, end = integer(call.params, "startTime"), integer(call.params, "endTime")
-    time_ms = Decimal(time_ns) / NS_PER_MS
+def _in_time(request: Request, time_ms: int | Decimal) -> bool:
+    start, end = integer(request.params, "startTime"), integer(request.params, "endTime")
     return (start is None or time_ms >= start) and (end is None or time_ms < end + 1)

@@ -1,52 +1,52 @@
-"""The Binance spot venue in a process of its own, as a context manager."""
+"""The Binance venues in processes of their own, with the configs that lead to them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
-from typing import Final
 
-import msgspec
-
+from nautilus_enhanced.sandbox.binance.clients import Product
 from nautilus_enhanced.sandbox.binance.clients import data_client_config
 from nautilus_enhanced.sandbox.binance.clients import exec_client_config
-from nautilus_enhanced.sandbox.child import ServingChild
-from nautilus_enhanced.sandbox.errors import VenueError
+from nautilus_enhanced.sandbox.process import VenueProcess
 
 
-START_TIMEOUT_S: Final = 20.0
+class _BinanceVenueProcess(VenueProcess):
+    _product: Product
+
+    def __init__(self, *, faults: Iterable[str] = (), **options: Any) -> None:
+        super().__init__(f"binance-{self._product}", faults=faults, **options)
+
+    def data_client_config(self, **settings: Any) -> Any:
+        """Return the ``BinanceDataClientConfig`` for this venue."""
+        at = self.address
+        return data_client_config(
+            product=self._product, http_url=at.http_url, ws_url=at.ws_url, **settings
+        )
+
+    def exec_client_config(self, **settings: Any) -> Any:
+        """Return the ``BinanceExecClientConfig`` for this venue."""
+        at = self.address
+        return exec_client_config(
+            product=self._product,
+            http_url=at.http_url,
+            ws_url=at.ws_url,
+            ws_api_url=at.ws_api_url,
+            **settings,
+        )
 
 
-class VenueAddress(msgspec.Struct, frozen=True, kw_only=True):
+class BinanceSpotVenueProcess(_BinanceVenueProcess):
     """
-    Where a venue listens and what it trades: the first line that its process writes.
-
-    Attributes
-    ----------
-    http_url, ws_url, ws_api_url : str
-        The URLs of REST API, market streams and WS-API.
-    symbol : str
-        What is traded, such as ``BTCUSDT``.
-    tick_size, step_size : str
-        The increments of price and quantity.
-    """
-
-    http_url: str
-    ws_url: str
-    ws_api_url: str
-    symbol: str
-    tick_size: str
-    step_size: str
-
-
-class BinanceSpotVenueProcess:
-    """
-    Run a loopback venue beside the program that trades on it.
+    Run a Binance spot venue beside the program that trades on it.
 
     Parameters
     ----------
+    faults : Iterable[str]
+        What goes wrong, as the option ``--fault`` takes it.
     **options : Any
-        The options of ``python -m nautilus_enhanced.sandbox.binance``, with underscores:
-        `replay`, `speed`, `seed`, `quotes_per_s`, `burst_size`, `port` and so on.
+        The other options of ``nt-enhanced venue``, with underscores: `replay`, `speed`, `seed`,
+        `quotes_per_s`, `burst_size`, `port` and so on.
 
     Examples
     --------
@@ -54,64 +54,19 @@ class BinanceSpotVenueProcess:
     ...     config = venue.data_client_config()
     """
 
-    def __init__(self, **options: Any) -> None:
-        arguments = ["--exit-with-stdin"]
-        for name, value in options.items():
-            arguments += [f"--{name.replace('_', '-')}", str(value)]
-        self._child = ServingChild("nautilus_enhanced.sandbox.binance", *arguments)
-        self._address: VenueAddress | None = None
+    _product = "spot"
 
-    def __enter__(self) -> BinanceSpotVenueProcess:
-        self.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+class BinanceFuturesVenueProcess(_BinanceVenueProcess):
+    """
+    Run a venue of Binance's USDT futures beside the program that trades on it.
 
-    @property
-    def address(self) -> VenueAddress:
-        """
-        Return where the venue listens.
+    Parameters
+    ----------
+    faults : Iterable[str]
+        What goes wrong, as the option ``--fault`` takes it.
+    **options : Any
+        The other options of ``nt-enhanced venue``, with underscores.
+    """
 
-        Raises
-        ------
-        VenueError
-            If it was not started.
-        """
-        if self._address is None:
-            raise VenueError("The venue was not started: use it in a `with` block.")
-        return self._address
-
-    def start(self) -> VenueAddress:
-        """
-        Start the venue and wait until it listens.
-
-        Raises
-        ------
-        VenueError
-            If it does not start: a port in use, a corrupt recording, a missing extra.
-        """
-        answer = self._child.start(START_TIMEOUT_S)
-        if "error" in answer:
-            raise VenueError(answer["error"])
-        self._address = msgspec.convert(answer, VenueAddress)
-        return self._address
-
-    def stop(self) -> None:
-        """Stop the venue; calling it twice is harmless."""
-        self._child.stop()
-
-    def data_client_config(self, **settings: Any) -> Any:
-        """Return the ``BinanceDataClientConfig`` for this venue."""
-        address = self.address
-        return data_client_config(http_url=address.http_url, ws_url=address.ws_url, **settings)
-
-    def exec_client_config(self, **settings: Any) -> Any:
-        """Return the ``BinanceExecClientConfig`` for this venue."""
-        address = self.address
-        return exec_client_config(
-            http_url=address.http_url,
-            ws_url=address.ws_url,
-            ws_api_url=address.ws_api_url,
-            **settings,
-        )
+    _product = "futures"

@@ -1,13 +1,15 @@
 """
-Translation from the requests of Binance spot: pure, no I/O.
+Translation from the requests of Binance: pure, no I/O.
 
-Parameters and error codes are those of the public Binance spot API documentation
-(https://developers.binance.com/docs/binance-spot-api-docs): "Trading endpoints", "Error codes"
-and "Filters".
+Parameters and error codes are those of the public Binance API documentation
+(https://developers.binance.com/docs/binance-spot-api-docs and
+https://developers.binance.com/docs/derivatives/usds-margined-futures): "Trading endpoints",
+"Error codes" and "Filters".
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from collections.abc import Mapping
 from decimal import Decimal
 from decimal import InvalidOperation
@@ -24,13 +26,14 @@ from nautilus_enhanced.sandbox.orders import TimeInForce
 BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 NOT_FOUND: Final = 404
+TOO_MANY_REQUESTS: Final = 429
 
 ORDER_TYPES: Final = {
     "LIMIT": OrderKind.LIMIT,
     "LIMIT_MAKER": OrderKind.POST_ONLY,
     "MARKET": OrderKind.MARKET,
 }
-_REJECTS: Final = {
+SPOT_REJECTS: Final = {
     RejectReason.TICK_SIZE: (-1013, "Filter failure: PRICE_FILTER"),
     RejectReason.PRICE_RANGE: (-1013, "Filter failure: PRICE_FILTER"),
     RejectReason.STEP_SIZE: (-1013, "Filter failure: LOT_SIZE"),
@@ -44,6 +47,28 @@ _REJECTS: Final = {
     ),
     RejectReason.WOULD_CROSS: (-2010, "Order would immediately match and take."),
     RejectReason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    RejectReason.REDUCE_ONLY: (-1106, "Parameter 'reduceOnly' sent when not required."),
+    RejectReason.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
+}
+FUTURES_REJECTS: Final = {
+    RejectReason.TICK_SIZE: (-4014, "Price not increased by tick size."),
+    RejectReason.PRICE_RANGE: (-4002, "Price greater than max price."),
+    RejectReason.STEP_SIZE: (-1111, "Precision is over the maximum defined for this asset."),
+    RejectReason.QUANTITY_RANGE: (-4005, "Quantity greater than max quantity."),
+    RejectReason.MIN_NOTIONAL: (
+        -4164,
+        "Order's notional must be no smaller than 5.0 (unless you choose reduce only)",
+    ),
+    RejectReason.TOO_MANY_ORDERS: (-2025, "Reach max open order limit."),
+    RejectReason.NO_MARKET: (-2010, "Market is closed."),
+    RejectReason.INSUFFICIENT_BALANCE: (-2019, "Margin is insufficient."),
+    RejectReason.WOULD_CROSS: (
+        -5022,
+        "Due to the order could not be executed as maker, the Post Only order will be rejected. "
+        "The order will not be recorded in the order history",
+    ),
+    RejectReason.DUPLICATE_CLIENT_ID: (-4116, "ClientOrderId is duplicated."),
+    RejectReason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
     RejectReason.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
 }
 
@@ -67,11 +92,6 @@ class ApiError(Exception):
         self.msg = msg
         self.status = status
         super().__init__(f"{code}: {msg}")
-
-    @classmethod
-    def rejected(cls, reason: RejectReason) -> ApiError:
-        """Return the error for an engine's refusal."""
-        return cls(*_REJECTS[reason])
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body."""
@@ -110,7 +130,7 @@ def decimal(params: Mapping[str, str], name: str) -> Decimal:
     return number
 
 
-def parse_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest:
+def parse_spot_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest:
     """
     Return the order that ``POST /api/v3/order`` asks for.
 
@@ -132,9 +152,7 @@ def parse_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest
         raise ApiError(-1117, "Invalid side.")
     if kind not in ORDER_TYPES:
         raise ApiError(-1116, "Invalid orderType.")
-    for name in ("quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta"):
-        if params.get(name):
-            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")
+    _refuse(params, ("quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta"))
     time_in_force = required(params, "timeInForce") if kind == "LIMIT" else "GTC"
     if time_in_force not in TimeInForce.__members__:
         raise ApiError(-1115, "Invalid timeInForce.")
@@ -146,3 +164,51 @@ def parse_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest
         price=None if kind == "MARKET" else decimal(params, "price"),
         time_in_force=TimeInForce[time_in_force],
     )
+
+
+def parse_futures_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest:
+    """
+    Return the order that ``POST /fapi/v1/order`` asks for.
+
+    Parameters
+    ----------
+    params : Mapping[str, str]
+        The request's parameters.
+    client_order_id : str
+        Used when the client gave no ``newClientOrderId``.
+
+    Raises
+    ------
+    ApiError
+        If a parameter is missing, malformed, or asks for what this venue does not do: stop
+        orders, ``priceMatch``, ``GTD`` and positions in both directions.
+    """
+    side, kind = required(params, "side"), required(params, "type")
+    if side not in Side.__members__:
+        raise ApiError(-1117, "Invalid side.")
+    if kind not in {"LIMIT", "MARKET"}:
+        raise ApiError(-1116, "Invalid orderType.")
+    _refuse(params, ("stopPrice", "closePosition", "activationPrice", "callbackRate", "priceMatch"))
+    if params.get("positionSide", "BOTH") != "BOTH":
+        raise ApiError(-4061, "Order's position side does not match user's setting.")
+    time_in_force = required(params, "timeInForce") if kind == "LIMIT" else "GTC"
+    post_only = time_in_force == "GTX"
+    if post_only:
+        time_in_force = "GTC"
+    if time_in_force not in TimeInForce.__members__:
+        raise ApiError(-1115, "Invalid timeInForce.")
+    return OrderRequest(
+        client_order_id=params.get("newClientOrderId") or client_order_id,
+        side=Side[side],
+        kind=OrderKind.POST_ONLY if post_only else OrderKind[kind],
+        quantity=decimal(params, "quantity"),
+        price=None if kind == "MARKET" else decimal(params, "price"),
+        time_in_force=TimeInForce[time_in_force],
+        reduce_only=params.get("reduceOnly", "").lower() == "true",
+    )
+
+
+def _refuse(params: Mapping[str, str], names: Iterable[str]) -> None:
+    for name in names:
+        if params.get(name):
+            raise ApiError(-1106, f"Parameter '{name}' sent when not required.")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from nautilus_enhanced.sandbox.accounts import CashAccount
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.matching import MatchingEngine
@@ -45,7 +46,7 @@ def order(
 
 @pytest.fixture
 def engine():
-    engine = MatchingEngine(INSTRUMENT, balances=BALANCES)
+    engine = MatchingEngine(INSTRUMENT, CashAccount(INSTRUMENT, BALANCES))
     engine.on_quote(quote(), now_ns=1)
     return engine
 
@@ -152,7 +153,7 @@ def test_rejects(engine, request_, reason):
 
 
 def test_rejects_that_depend_on_the_state():
-    engine = MatchingEngine(INSTRUMENT, balances=BALANCES, max_open_orders=1)
+    engine = MatchingEngine(INSTRUMENT, CashAccount(INSTRUMENT, BALANCES), max_open_orders=1)
     (event,) = engine.submit(order(kind=OrderKind.MARKET), now_ns=1)
     assert event.reason is RejectReason.NO_MARKET
     engine.submit(order(), now_ns=2)
@@ -163,7 +164,7 @@ def test_rejects_that_depend_on_the_state():
 
 
 def test_the_history_is_bounded():
-    engine = MatchingEngine(INSTRUMENT, balances=BALANCES, max_history=3)
+    engine = MatchingEngine(INSTRUMENT, CashAccount(INSTRUMENT, BALANCES), max_history=3)
     for i in range(5):
         engine.on_quote(quote(), now_ns=i)
         engine.submit(order(kind=OrderKind.MARKET, quantity="0.1", name=str(i)), now_ns=i)
@@ -200,7 +201,7 @@ actions = st.one_of(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(actions, max_size=60))
 def test_the_books_always_balance(script):
-    engine = MatchingEngine(INSTRUMENT, balances={"B": D(50), "Q": D(5_000)})
+    engine = MatchingEngine(INSTRUMENT, CashAccount(INSTRUMENT, {"B": D(50), "Q": D(5_000)}))
     expected = {"B": D(50), "Q": D(5_000)}
     ended: dict[int, int] = {}
     filled: dict[int, Decimal] = {}

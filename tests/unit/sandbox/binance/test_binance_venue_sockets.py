@@ -60,7 +60,7 @@ async def place(client, venue, **changes):
 
 async def test_the_market_flows_only_to_whom_it_is_subscribed_by(client, venue):
     async with (
-        client.ws_connect(f"{venue.ws_url}/stream?streams=btcusdt@depth@100ms") as idle,
+        client.ws_connect(f"{venue.ws_url}/stream?streams=btcusdt@forceOrder") as idle,
         client.ws_connect(f"{venue.ws_url}/ws") as raw,
     ):
         await asyncio.sleep(0.1)
@@ -181,7 +181,8 @@ async def test_nonsense_is_answered_with_an_error(client, venue, text):
 
 
 def run(*arguments, **options):
-    command = [sys.executable, "-m", "nautilus_enhanced.sandbox.binance", *arguments]
+    command = [sys.executable, "-m", "nautilus_enhanced.cli", "venue", "binance-spot"]
+    command += ["--json", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, **options
     )

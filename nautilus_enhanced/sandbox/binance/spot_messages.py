@@ -3,7 +3,7 @@ Translation to the messages of Binance spot: pure, no I/O. Requests are read in 
 
 Names, fields and error codes are those of the public Binance spot API documentation
 (https://developers.binance.com/docs/binance-spot-api-docs): "General endpoints", "Account
-endpoints", "Filters", "WebSocket market streams" and "User data streams".
+endpoints", "Filters" and "User data streams".
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from decimal import Decimal
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.sandbox.binance.messages import ASSET_DECIMALS
+from nautilus_enhanced.sandbox.binance.messages import MarketMessages
+from nautilus_enhanced.sandbox.binance.messages import amount
+from nautilus_enhanced.sandbox.binance.messages import compact
 from nautilus_enhanced.sandbox.binance.requests import ORDER_TYPES
+from nautilus_enhanced.sandbox.book import BookSnapshot
+from nautilus_enhanced.sandbox.dialect import NS_PER_MS
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import Quote
-from nautilus_enhanced.sandbox.market import Trade
 from nautilus_enhanced.sandbox.orders import Accepted
+from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Balance
 from nautilus_enhanced.sandbox.orders import Canceled
 from nautilus_enhanced.sandbox.orders import Expired
@@ -28,64 +34,34 @@ from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.orders import Side
 
 
-NS_PER_MS: Final = 1_000_000
-ASSET_DECIMALS: Final = 8
-
 _TYPE_NAMES: Final = {kind: name for name, kind in ORDER_TYPES.items()}
 
 
-class SpotMessages:
+class SpotMessages(MarketMessages):
     """
-    Write the messages about one instrument.
+    Write the messages about one instrument on the spot market.
 
     Parameters
     ----------
     instrument : Instrument
-        Its tick and step size set the decimals of prices and quantities. NautilusTrader takes
-        an instrument's precision from these, and a message's from the digits it holds.
+        What they are about.
     """
 
     def __init__(self, instrument: Instrument) -> None:
-        self.instrument = instrument
-        self.symbol = instrument.symbol
-        self._price_decimals = _decimals(instrument.tick_size)
-        self._size_decimals = _decimals(instrument.step_size)
+        super().__init__(instrument)
         self._executions = 0
-
-    def price(self, value: Decimal) -> str:
-        """Return a price with the digits of the tick size."""
-        return f"{value:.{self._price_decimals}f}"
-
-    def size(self, value: Decimal) -> str:
-        """Return a quantity with the digits of the step size."""
-        return f"{value:.{self._size_decimals}f}"
 
     def exchange_info(self, now_ms: int) -> dict[str, Any]:
         """Return the body of ``GET /api/v3/exchangeInfo``."""
         rules = self.instrument
-        step, tick = self.size(rules.step_size), self.price(rules.tick_size)
-        filters = [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": tick,
-                "maxPrice": self.price(rules.max_price),
-                "tickSize": tick,
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": step,
-                "maxQty": self.size(rules.max_quantity),
-                "stepSize": step,
-            },
-            {
-                "filterType": "NOTIONAL",
-                "minNotional": amount(rules.min_notional),
-                "applyMinToMarket": True,
-                "maxNotional": amount(rules.max_quantity * rules.max_price),
-                "applyMaxToMarket": False,
-                "avgPriceMins": 5,
-            },
-        ]
+        notional = {
+            "filterType": "NOTIONAL",
+            "minNotional": amount(rules.min_notional),
+            "applyMinToMarket": True,
+            "maxNotional": amount(rules.max_quantity * rules.max_price),
+            "applyMaxToMarket": False,
+            "avgPriceMins": 5,
+        }
         symbol = {
             "symbol": self.symbol,
             "status": "TRADING",
@@ -101,16 +77,10 @@ class SpotMessages:
             "allowTrailingStop": False,
             "isSpotTradingAllowed": True,
             "isMarginTradingAllowed": False,
-            "filters": filters,
+            "filters": [*self.filters(), notional],
             "permissions": ["SPOT"],
         }
-        return {
-            "timezone": "UTC",
-            "serverTime": now_ms,
-            "rateLimits": [],
-            "exchangeFilters": [],
-            "symbols": [symbol],
-        }
+        return self.exchange(symbol, now_ms)
 
     def order(self, order: Order) -> dict[str, Any]:
         """Return an order as ``GET /api/v3/order`` and its relatives do."""
@@ -178,7 +148,11 @@ class SpotMessages:
         }
 
     def execution_report(
-        self, event: Accepted | Filled | Canceled | Expired, *, now_ms: int, cancel_id: str = ""
+        self,
+        event: Accepted | Amended | Filled | Canceled | Expired,
+        *,
+        now_ms: int,
+        cancel_id: str = "",
     ) -> dict[str, Any]:
         """
         Return the user data event ``executionReport``.
@@ -234,20 +208,11 @@ class SpotMessages:
 
     def book_ticker(self, update_id: int, quote: Quote) -> str:
         """Return the payload of ``<symbol>@bookTicker`` as JSON; spot gives it no time."""
-        return (
-            f'{{"u":{update_id},"s":"{self.symbol}",'
-            f'"b":"{self.price(quote.bid)}","B":"{self.size(quote.bid_size)}",'
-            f'"a":"{self.price(quote.ask)}","A":"{self.size(quote.ask_size)}"}}'
-        )
+        return f"{{{self.book_ticker_fields(update_id, quote)}}}"
 
-    def trade(self, trade: Trade, now_ms: int) -> str:
-        """Return the payload of ``<symbol>@trade`` as JSON."""
-        maker = "true" if trade.buyer_is_maker else "false"
-        return (
-            f'{{"e":"trade","E":{now_ms},"s":"{self.symbol}","t":{trade.trade_id},'
-            f'"p":"{self.price(trade.price)}","q":"{self.size(trade.size)}",'
-            f'"T":{now_ms},"m":{maker},"M":true}}'
-        )
+    def partial_book(self, book: BookSnapshot, limit: int) -> str:
+        """Return the payload of ``<symbol>@depth<levels>`` as JSON."""
+        return compact(self.book_snapshot(book, limit))
 
     def _common(self, order: Order) -> dict[str, Any]:
         request = order.request
@@ -300,13 +265,3 @@ def account_position(balances: Iterable[tuple[str, Balance]], now_ms: int) -> di
             for asset, held in balances
         ],
     }
-
-
-def amount(value: Decimal) -> str:
-    """Return an amount of an asset, with eight decimals."""
-    return f"{value:.{ASSET_DECIMALS}f}"
-
-
-def _decimals(step: Decimal) -> int:
-    exponent = step.normalize().as_tuple().exponent
-    return max(0, -exponent) if isinstance(exponent, int) else 0

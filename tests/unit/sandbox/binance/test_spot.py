@@ -2,7 +2,9 @@ from decimal import Decimal
 
 import pytest
 
-from nautilus_enhanced.sandbox.binance.exchange import SpotExchange
+from nautilus_enhanced.sandbox.accounts import CashAccount
+from nautilus_enhanced.sandbox.binance.spot import SpotExchange
+from nautilus_enhanced.sandbox.dialect import Request
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.market import Trade
@@ -29,13 +31,16 @@ def quote(bid, ask, size="5"):
 @pytest.fixture
 def exchange():
     balances = {"BTC": D(10), "USDT": D(1000)}
-    exchange = SpotExchange(MatchingEngine(INSTRUMENT, balances=balances))
+    exchange = SpotExchange(MatchingEngine(INSTRUMENT, CashAccount(INSTRUMENT, balances)))
     exchange.on_quote(quote("99.99", "100.00"), now_ns=0)
     return exchange
 
 
 def call(exchange, method, path, api_key="k", now_ns=5_000_000, **params):
-    return exchange.handle(method, path, params, api_key=api_key, now_ns=now_ns)
+    headers = {"x-mbx-apikey": api_key} if api_key else {}
+    return exchange.handle(
+        Request(method=method, path=path, params=params, headers=headers, now_ns=now_ns)
+    )
 
 
 def place(exchange, **changes):

@@ -1,4 +1,4 @@
-"""Figures of the Binance spot venue, as frozen values."""
+"""Figures of a loopback venue, as frozen values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class OrderPush:
     Attributes
     ----------
     execution_type : str
-        Binance's, such as ``NEW``, ``TRADE`` or ``CANCELED``.
+        The venue's, such as ``NEW``, ``TRADE`` or ``CANCELED`` at Binance.
     trade_id : int
         Of a fill, else -1.
     monotonic_ns : int
@@ -47,6 +47,12 @@ class VenueStatistics:
         Order pushes forgotten because more than `MAX_PUSHES` were kept.
     market_running : bool
         Gauge: whether market events are being sent.
+    faults : int
+        How often a fault happened.
+    delayed : int
+        Gauge: messages that a fault keeps back.
+    sent_early : int
+        Messages that a fault kept back, sent before their time because too many waited.
     """
 
     quotes_sent: int
@@ -57,9 +63,13 @@ class VenueStatistics:
     orders_rejected: int
     fills: int
     cancels: int
+    amends: int
     expired: int
     connections: int
     connections_total: int
     slow_readers: int
     pushes_dropped: int
     market_running: bool
+    faults: int
+    delayed: int
+    sent_early: int

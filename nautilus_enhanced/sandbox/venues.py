@@ -1,0 +1,118 @@
+"""The loopback venues by name."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
+from nautilus_enhanced.sandbox.errors import VenueError
+
+
+if TYPE_CHECKING:
+    from nautilus_enhanced.sandbox.market import MarketSource
+    from nautilus_enhanced.sandbox.venue import LoopbackVenue
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VenueEntry:
+    """
+    Say where a venue is, and how NautilusTrader's clients reach it.
+
+    Attributes
+    ----------
+    module, attribute : str
+        The class, made from a market source and options.
+    about : str
+        What it is, in a few words.
+    data_fields, exec_fields : str
+        The fields of the stock client configs that lead to it; ``{http_url}`` and the like stand
+        for its addresses.
+    """
+
+    module: str
+    attribute: str
+    about: str
+    data_fields: str
+    exec_fields: str
+
+
+_BINANCE: Final = "nautilus_enhanced.sandbox.binance.venue"
+VENUES: Final = {
+    "binance-spot": VenueEntry(
+        module=_BINANCE,
+        attribute="BinanceSpotVenue",
+        about="Binance spot",
+        data_fields=(
+            "BinanceDataClientConfig(account_type=BinanceAccountType.SPOT,\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
+        ),
+        exec_fields=(
+            "BinanceExecClientConfig(account_type=BinanceAccountType.SPOT,\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")\n'
+            '    # NautilusTrader 1.221: base_url_ws="{ws_url}"'
+        ),
+    ),
+    "binance-futures": VenueEntry(
+        module=_BINANCE,
+        attribute="BinanceFuturesVenue",
+        about="Binance USDT futures",
+        data_fields=(
+            "BinanceDataClientConfig(account_type=BinanceAccountType.USDT_FUTURES,\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
+        ),
+        exec_fields=(
+            "BinanceExecClientConfig(account_type=BinanceAccountType.USDT_FUTURES,\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_api_url}",\n'
+            '    base_url_ws_stream="{ws_url}")\n'
+            '    # NautilusTrader 1.221: base_url_ws="{ws_url}", and no base_url_ws_stream'
+        ),
+    ),
+}
+
+
+def open_venue(name: str, source: MarketSource, **options: Any) -> LoopbackVenue:
+    """
+    Make a venue.
+
+    Parameters
+    ----------
+    name : str
+        One of `VENUES`.
+    source : MarketSource
+        Its market.
+    **options : Any
+        Further parameters of the venue's class.
+
+    Raises
+    ------
+    VenueError
+        If there is no venue of that name.
+    MissingExtraError
+        If the extra ``sandbox`` is not installed.
+    """
+    entry = VENUES.get(name)
+    if entry is None:
+        raise VenueError(f"There is no venue `{name}`; allowed: {', '.join(VENUES)}.")
+    venue: LoopbackVenue = venue_class(entry.module, entry.attribute)(source, **options)
+    return venue
+
+
+def venue_class(module: str, attribute: str) -> Any:
+    """
+    Import the class of a venue.
+
+    Raises
+    ------
+    MissingExtraError
+        If the extra ``sandbox`` is not installed.
+    """
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as e:
+        if (e.name or "").partition(".")[0] != "aiohttp":
+            raise
+        raise MissingExtraError("sandbox", "A loopback venue") from None
