@@ -41,6 +41,8 @@ class VenueStatistics:
         Times that two or more quotes were due at one instant.
     connections : int
         Gauge: websocket sessions that are open.
+    user_sessions : int
+        Gauge: those of them that get messages about the account.
     slow_readers : int
         Sessions cut off because their send buffer was full.
     pushes_dropped : int
@@ -67,6 +69,7 @@ class VenueStatistics:
     expired: int
     connections: int
     connections_total: int
+    user_sessions: int
     slow_readers: int
     pushes_dropped: int
     market_running: bool

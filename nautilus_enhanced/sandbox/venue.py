@@ -138,6 +138,7 @@ class LoopbackVenue:
             expired=counts.expired,
             connections=len(hub.sessions),
             connections_total=hub.sessions_total,
+            user_sessions=sum(session.has_user_data for session in hub.sessions),
             slow_readers=hub.slow_readers,
             pushes_dropped=hub.pushes_total - len(hub.pushes),
             market_running=self._pump.is_running,
