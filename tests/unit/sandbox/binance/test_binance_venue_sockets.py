@@ -199,20 +199,6 @@ def test_the_program_serves_until_its_input_ends():
     )
 
 
-async def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, venue):
-    corrupt = tmp_path / "x.parquet"
-    corrupt.write_bytes(b"nothing")
-    for arguments in (
-        ("--replay", str(corrupt)),
-        ("--port", str(venue.port)),
-        ("--burst-size", "-1"),
-    ):
-        done = await asyncio.to_thread(run, *arguments)
-        assert done.returncode == 2
-        assert done.stdout == ""
-        assert len(done.stderr.strip().splitlines()) == 1
-
-
 def test_the_facade_imports_neither_aiohttp_nor_pandas():
     code = (
         "import sys, nautilus_enhanced\n"
