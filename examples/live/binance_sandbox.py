@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """
-Trade on Binance spot over the enhanced bus: on a loopback venue by default, or on the testnet.
+Trade on Binance over the enhanced bus: on a loopback venue by default, or on the testnet.
 
     python examples/live/binance_sandbox.py
+    python examples/live/binance_sandbox.py --product futures
     python examples/live/binance_sandbox.py --execution sandbox --seconds 60
+    python examples/live/binance_sandbox.py --fault drop:on=market,after=500,times=1
     python examples/live/binance_sandbox.py --redis-url redis://localhost:6379/0
     python examples/live/binance_sandbox.py --testnet
 
 With ``--testnet`` the keys come from the environment: BINANCE_TESTNET_API_KEY and
-BINANCE_TESTNET_API_SECRET (https://testnet.binance.vision). ``--execution sandbox`` simulates the
-execution in the node, on the venue's market data, and needs no keys for it.
+BINANCE_TESTNET_API_SECRET for spot (https://testnet.binance.vision), and
+BINANCE_FUTURES_TESTNET_API_KEY and BINANCE_FUTURES_TESTNET_API_SECRET for USDT futures
+(https://testnet.binancefuture.com). ``--execution sandbox`` simulates the execution in the node, on
+the venue's market data.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import argparse
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_UP
 from decimal import Decimal
@@ -45,19 +50,55 @@ from nautilus_enhanced import EnhancedBusError
 from nautilus_enhanced import EnhancedMessageBusConfig
 from nautilus_enhanced import features
 from nautilus_enhanced.sandbox import VenueError
+from nautilus_enhanced.sandbox.binance import BinanceFuturesVenueProcess
 from nautilus_enhanced.sandbox.binance import BinanceSpotVenueProcess
 
 
 VENUE = "BINANCE"
-INSTRUMENT_ID = InstrumentId.from_str("BTCUSDT.BINANCE")
-ORDER_VALUE = Decimal(50)  # USDT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What differs between spot and futures."""
+
+    instrument_id: InstrumentId
+    account_type: BinanceAccountType
+    order_value: Decimal  # USDT, above the least that the venue takes
+    keys: str  # how the names of the variables with the keys begin
+    loopback: Any
+    simulated_account: str
+    simulated_balances: list[str]
+
+
+PRODUCTS = {
+    "spot": Product(
+        instrument_id=InstrumentId.from_str("BTCUSDT.BINANCE"),
+        account_type=BinanceAccountType.SPOT,
+        order_value=Decimal(50),
+        keys="BINANCE_TESTNET_API",
+        loopback=BinanceSpotVenueProcess,
+        simulated_account="CASH",
+        simulated_balances=["10_000 USDT", "1 BTC"],
+    ),
+    "futures": Product(
+        instrument_id=InstrumentId.from_str("BTCUSDT-PERP.BINANCE"),
+        account_type=BinanceAccountType.USDT_FUTURES,
+        order_value=Decimal(200),
+        keys="BINANCE_FUTURES_TESTNET_API",
+        loopback=BinanceFuturesVenueProcess,
+        simulated_account="MARGIN",
+        simulated_balances=["10_000 USDT"],
+    ),
+}
 
 
 class BuyAndSell(Strategy):
     """Buy and sell a little at the market, in turns, once a second."""
 
-    def __init__(self) -> None:
+    def __init__(self, product: Product) -> None:
         super().__init__()
+        self.product = product
+        self.instrument_id = product.instrument_id
         self.instrument: Any = None
         self.quote: QuoteTick | None = None
         self.side = OrderSide.BUY
@@ -65,8 +106,8 @@ class BuyAndSell(Strategy):
 
     def on_start(self) -> None:
         """Subscribe, and trade once a second."""
-        self.instrument = self.cache.instrument(INSTRUMENT_ID)
-        self.subscribe_quote_ticks(INSTRUMENT_ID)
+        self.instrument = self.cache.instrument(self.instrument_id)
+        self.subscribe_quote_ticks(self.instrument_id)
         self.clock.set_timer("trade", timedelta(seconds=1), callback=self.trade)
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
@@ -75,17 +116,21 @@ class BuyAndSell(Strategy):
 
     def on_stop(self) -> None:
         """Leave nothing open."""
-        self.cancel_all_orders(INSTRUMENT_ID)
+        self.cancel_all_orders(self.instrument_id)
+        if self.product.account_type.is_futures:
+            self.close_all_positions(self.instrument_id)
 
     def trade(self, _event: Any) -> None:
         """Submit a market order."""
         if self.quote is None:
             return
         step = self.instrument.size_increment.as_decimal()
-        steps = ORDER_VALUE / self.quote.ask_price.as_decimal() / step
+        steps = self.product.order_value / self.quote.ask_price.as_decimal() / step
         quantity = steps.to_integral_value(rounding=ROUND_UP) * step
         self.submit_order(
-            self.order_factory.market(INSTRUMENT_ID, self.side, self.instrument.make_qty(quantity))
+            self.order_factory.market(
+                self.instrument_id, self.side, self.instrument.make_qty(quantity)
+            )
         )
         self.side = OrderSide.SELL if self.side == OrderSide.BUY else OrderSide.BUY
 
@@ -95,20 +140,19 @@ class BuyAndSell(Strategy):
         self.log.info(f"filled: {event.order_side.name} {event.last_qty} at {event.last_px}")
 
 
-def testnet_clients() -> tuple[Any, Any]:
+def testnet_clients(product: Product) -> tuple[Any, Any]:
     """Return the client configurations for Binance's testnet."""
-    missing = [
-        name
-        for name in ("BINANCE_TESTNET_API_KEY", "BINANCE_TESTNET_API_SECRET")
-        if not os.environ.get(name)
-    ]
+    key, secret = f"{product.keys}_KEY", f"{product.keys}_SECRET"
+    missing = [name for name in (key, secret) if not os.environ.get(name)]
     if missing:
         sys.exit(f"--testnet needs {' and '.join(missing)} in the environment.")
     fields: dict[str, Any] = {
-        "api_key": os.environ["BINANCE_TESTNET_API_KEY"],
-        "api_secret": os.environ["BINANCE_TESTNET_API_SECRET"],
-        "account_type": BinanceAccountType.SPOT,
-        "instrument_provider": InstrumentProviderConfig(load_ids=frozenset({INSTRUMENT_ID})),
+        "api_key": os.environ[key],
+        "api_secret": os.environ[secret],
+        "account_type": product.account_type,
+        "instrument_provider": InstrumentProviderConfig(
+            load_ids=frozenset({product.instrument_id})
+        ),
     }
     # NautilusTrader 1.221 has a flag where later versions have an environment.
     if "testnet" in BinanceDataClientConfig.__struct_fields__:
@@ -125,18 +169,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--product", choices=tuple(PRODUCTS), default="spot")
     parser.add_argument("--testnet", action="store_true", help="trade on Binance's testnet")
     parser.add_argument("--execution", choices=("venue", "sandbox"), default="venue")
     parser.add_argument("--redis-url", default="embedded", help="default: an embedded server")
     parser.add_argument("--seconds", type=float, default=30.0, help="default: 30")
+    parser.add_argument(
+        "--fault", action="append", default=[], help="what the loopback venue gets wrong"
+    )
     options = parser.parse_args()
+    product = PRODUCTS[options.product]
+    if options.testnet and options.fault:
+        parser.error("--fault is for the loopback venue: nothing goes wrong on request elsewhere")
 
     with ExitStack() as stack:
         if options.testnet:
-            data_client, exec_client = testnet_clients()
+            data_client, exec_client = testnet_clients(product)
         else:
             try:
-                venue = stack.enter_context(BinanceSpotVenueProcess(burst_size=500))
+                venue = stack.enter_context(product.loopback(burst_size=500, faults=options.fault))
             except VenueError as error:
                 sys.exit(str(error))
             data_client, exec_client = venue.data_client_config(), venue.exec_client_config()
@@ -145,9 +196,9 @@ def main() -> None:
             exec_factory = SandboxLiveExecClientFactory
             exec_client = SandboxExecutionClientConfig(
                 venue=VENUE,
-                account_type="CASH",
+                account_type=product.simulated_account,
                 base_currency=None,
-                starting_balances=["10_000 USDT", "1 BTC"],
+                starting_balances=product.simulated_balances,
             )
 
         try:
@@ -172,7 +223,7 @@ def main() -> None:
             sys.exit(str(error))
         node.add_data_client_factory(VENUE, BinanceLiveDataClientFactory)
         node.add_exec_client_factory(VENUE, exec_factory)
-        strategy = BuyAndSell()
+        strategy = BuyAndSell(product)
         node.trader.add_strategy(strategy)
         node.build()
         print(f"features: {features(node)}")

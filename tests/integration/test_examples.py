@@ -34,9 +34,10 @@ def run(script, *arguments, **environment):
     )
 
 
+@pytest.mark.parametrize("product", ["spot", "futures"])
 @pytest.mark.parametrize("execution", ["venue", "sandbox"])
-def test_the_node_trades_on_the_loopback_venue(execution):
-    done = run(NODE, "--seconds", "6", "--execution", execution)
+def test_the_node_trades_on_the_loopback_venue(product, execution):
+    done = run(NODE, "--seconds", "6", "--product", product, "--execution", execution)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-3_000:]
     assert "features: dispatch: on; publisher: on" in done.stdout
     fills = int(done.stdout.rpartition("done: ")[2].split()[0])
@@ -54,10 +55,24 @@ def test_the_node_runs_without_us_when_switched_off(server):
     assert "done: " in done.stdout
 
 
-def test_the_testnet_needs_keys():
-    done = run(NODE, "--testnet")
+@pytest.mark.parametrize(
+    ("product", "variables"),
+    [
+        ("spot", "BINANCE_TESTNET_API_KEY and BINANCE_TESTNET_API_SECRET"),
+        ("futures", "BINANCE_FUTURES_TESTNET_API_KEY and BINANCE_FUTURES_TESTNET_API_SECRET"),
+    ],
+)
+def test_the_testnet_needs_keys(product, variables):
+    done = run(NODE, "--testnet", "--product", product)
     assert done.returncode == 1
-    assert "BINANCE_TESTNET_API_KEY and BINANCE_TESTNET_API_SECRET" in done.stderr
+    assert variables in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_that_is_none_gets_a_sentence():
+    done = run(NODE, "--fault", "explode:on=market")
+    assert done.returncode == 1
+    assert "allowed: delay, drop" in done.stderr
     assert "Traceback" not in done.stderr
 
 
