@@ -5,7 +5,8 @@ The book is made up from the last quote (`book.py`). A taker walks its levels, e
 price, and what it took stays taken until the next quote. A resting order fills at its own price
 when a quote's opposite side reaches it, for no more than lies at or better than that price; every
 quote is new liquidity. Trades between others fill nothing, and the account's own orders do not
-meet each other. What trading does to the account is the account's to say (`accounts.py`).
+meet each other. An order with a trigger price waits for it (`triggers.py`). What trading does to
+the account is the account's to say (`accounts.py`).
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from nautilus_enhanced.sandbox.orders import Rejected
 from nautilus_enhanced.sandbox.orders import RejectReason
 from nautilus_enhanced.sandbox.orders import Side
 from nautilus_enhanced.sandbox.orders import TimeInForce
+from nautilus_enhanced.sandbox.orders import Triggered
+from nautilus_enhanced.sandbox.triggers import TriggerBook
+from nautilus_enhanced.sandbox.triggers import is_reached
 
 
 class MatchingEngine:
@@ -76,6 +80,7 @@ class MatchingEngine:
         self._fills: deque[Filled] = deque(maxlen=max_history)
         # Open orders by price and time, best first: (signed price, order_id).
         self._resting: dict[Side, list[tuple[Decimal, int]]] = {Side.BUY: [], Side.SELL: []}
+        self._triggers = TriggerBook()
         self._last_order_id = 0
         self._last_trade_id = 0
 
@@ -135,7 +140,13 @@ class MatchingEngine:
             events += self._fill_resting(Side.BUY, now_ns)
         if sells and sells[0][0] <= quote.bid:
             events += self._fill_resting(Side.SELL, now_ns)
+        for order_id in self._triggers.take(quote):
+            events += self._trigger(self._open[order_id], now_ns)
         return events
+
+    def is_waiting(self, order: Order) -> bool:
+        """Return whether an order waits for its trigger price."""
+        return order.order_id in self._triggers
 
     def submit(self, request: OrderRequest, *, now_ns: int) -> list[OrderEvent]:
         """
@@ -144,8 +155,10 @@ class MatchingEngine:
         The first event is `Accepted` or `Rejected`; after `Accepted` come its fills, and
         `Expired` when the rest may not rest.
         """
-        request = self._cut(request)
-        takes = self._takes(request)
+        waits = request.trigger_price is not None
+        if not waits:
+            request = self._cut(request)
+        takes = [] if waits else self._takes(request)
         reason = self._refusal(request, takes)
         if reason is None and request.client_order_id in self._open_by_client_id:
             reason = RejectReason.DUPLICATE_CLIENT_ID
@@ -166,6 +179,9 @@ class MatchingEngine:
         )
         self.account.lock(request.side, order.locked)
         self._store(order)
+        if request.trigger_price is not None:
+            self._triggers.add(order.order_id, request.trigger_price, rising=request.rising)
+            return [Accepted(order=order)]
         return [Accepted(order=order), *self._match(order, takes, now_ns)]
 
     def amend(
@@ -188,7 +204,7 @@ class MatchingEngine:
             The whole quantity, what is filled included.
         """
         old = self.find(order_id=order_id, client_order_id=client_order_id)
-        if old is None or not old.is_open:
+        if old is None or not old.is_open or self.is_waiting(old):
             name = client_order_id or (old.request.client_order_id if old else "")
             return [Rejected(client_order_id=name, reason=RejectReason.UNKNOWN_ORDER)]
         request = replace(old.request, quantity=quantity, price=price)
@@ -214,13 +230,24 @@ class MatchingEngine:
         if order is None or not order.is_open:
             name = client_order_id or (order.request.client_order_id if order else "")
             return Rejected(client_order_id=name, reason=RejectReason.UNKNOWN_ORDER)
-        self._resting[order.request.side].remove(self._rank(order))
+        if not self._triggers.discard(order.order_id):
+            self._resting[order.request.side].remove(self._rank(order))
         return Canceled(order=self._close(order, OrderStatus.CANCELED, now_ns))
 
     def cancel_all(self, *, now_ns: int) -> list[Canceled]:
         """Take all open orders off the book, oldest first."""
         canceled = (self.cancel(order_id=i, now_ns=now_ns) for i in tuple(self._open))
         return [event for event in canceled if isinstance(event, Canceled)]
+
+    def _trigger(self, order: Order, now_ns: int) -> list[OrderEvent]:
+        """Send an order to the book whose price has come."""
+        order = replace(order, updated_ns=now_ns)
+        self._store(order)
+        events: list[OrderEvent] = [Triggered(order=order)]
+        wanted = self._cut(replace(order.request, quantity=order.remaining))
+        if wanted.reduce_only and not self.account.reducible(wanted.side):
+            return [*events, Expired(order=self._close(order, OrderStatus.EXPIRED, now_ns))]
+        return events + self._match(order, self._takes(wanted), now_ns)
 
     def _match(self, order: Order, takes: Levels, now_ns: int) -> list[OrderEvent]:
         """Fill what an order takes at once; let the rest rest, or expire."""
@@ -244,7 +271,8 @@ class MatchingEngine:
         self, request: OrderRequest, takes: Levels
     ) -> RejectReason | None:
         rules = self.instrument
-        if request.reduce_only and not self.account.reducible(request.side):
+        waits = request.trigger_price is not None
+        if request.reduce_only and not waits and not self.account.reducible(request.side):
             return RejectReason.REDUCE_ONLY
         if not ZERO < request.quantity <= rules.max_quantity:
             return RejectReason.QUANTITY_RANGE
@@ -259,6 +287,8 @@ class MatchingEngine:
             return RejectReason.PRICE_RANGE
         elif price % rules.tick_size:
             return RejectReason.TICK_SIZE
+        if self._would_trigger(request):
+            return RejectReason.WOULD_TRIGGER
         if price * request.quantity < rules.min_notional and not request.reduce_only:
             return RejectReason.MIN_NOTIONAL
         if request.kind is OrderKind.POST_ONLY and self._is_reached(request):
@@ -273,6 +303,12 @@ class MatchingEngine:
             return request
         held = self.account.reducible(request.side)
         return replace(request, quantity=min(request.quantity, held)) if held else request
+
+    def _would_trigger(self, request: OrderRequest) -> bool:
+        quote, price = self._quote, request.trigger_price
+        if quote is None or price is None:
+            return False
+        return is_reached(quote, price, rising=request.rising)
 
     def _is_reached(self, request: OrderRequest) -> bool:
         quote, limit = self._quote, request.price

@@ -58,6 +58,7 @@ class RejectReason(Enum):
     NO_MARKET = "there is no quote yet"
     DUPLICATE_CLIENT_ID = "an open order has this client order ID"
     TOO_MANY_ORDERS = "there are too many open orders"
+    WOULD_TRIGGER = "the trigger price is reached already"
     REDUCE_ONLY = "there is no position that the order could reduce"
     UNKNOWN_ORDER = "no open order has this ID"
 
@@ -77,6 +78,10 @@ class OrderRequest:
         The limit, in the quote asset; None for a market order.
     reduce_only : bool
         Whether it may only make a position smaller: it is cut to the position's size.
+    trigger_price : Decimal, optional
+        The price that the market has to come to before the order goes to the book.
+    rising : bool
+        Whether the market has to rise to it; else it has to fall.
     """
 
     client_order_id: str
@@ -86,6 +91,8 @@ class OrderRequest:
     price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.GTC
     reduce_only: bool = False
+    trigger_price: Decimal | None = None
+    rising: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,6 +180,13 @@ class Filled:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Triggered:
+    """The market has come to the order's trigger price: it goes to the book."""
+
+    order: Order
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Amended:
     """The client changed the order's price or quantity; it rests behind others now."""
 
@@ -201,4 +215,6 @@ class Rejected:
     reason: RejectReason
 
 
-OrderEvent: TypeAlias = Accepted | Filled | Amended | Canceled | Expired | Rejected
+# What happens to an order that was taken.
+LiveEvent: TypeAlias = Accepted | Triggered | Filled | Amended | Canceled | Expired
+OrderEvent: TypeAlias = LiveEvent | Rejected

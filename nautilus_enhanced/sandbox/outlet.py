@@ -38,8 +38,6 @@ class Outlet(Generic[T]):
 
     def add(self, items: Iterable[T], due_ns: int) -> None:
         """Add messages that are due then, or as soon as those before them are."""
-        if self._waiting:
-            due_ns = max(due_ns, self._waiting[-1][0])
         self._waiting.extend((due_ns, item) for item in items)
 
     def take(self, now_ns: int) -> list[T]:

@@ -68,6 +68,7 @@ class Trader(Strategy):
         claims = [instrument_id]
         super().__init__(StrategyConfig(order_id_tag="001", external_order_claims=claims))
         self.instrument_id = instrument_id
+        self.bid = None
         self.quotes = self.trades = self.deltas = self.marks = self.crossed = 0
         self.events = {}
         self.open_at_start = []
@@ -91,6 +92,7 @@ class Trader(Strategy):
 
     def on_quote_tick(self, tick):
         self.quotes += 1
+        self.bid = tick.bid_price.as_double()
 
     def on_trade_tick(self, tick):
         self.trades += 1
@@ -173,6 +175,21 @@ class Session:
             return make.market(*common, **options)
         return make.limit(*common, instrument.make_price(price), **options)
 
+    def stop_order(self):
+        """A sale that waits for the dip: with a limit on spot, at the market on futures."""
+        instrument = self.trader.cache.instrument(self.instrument_id)
+        common = (self.instrument_id, OrderSide.SELL, instrument.make_qty(0.1))
+        trigger = instrument.make_price(self.urls["dip"])
+        make = self.trader.order_factory
+        if self.product == "futures":
+            return make.stop_market(*common, trigger)
+        return make.stop_limit(*common, instrument.make_price(KEPT), trigger)
+
+    async def has_just_risen(self):
+        dip = self.urls["dip"]
+        await until(lambda: self.trader.bid < dip, "the dip")
+        await until(lambda: self.trader.bid > dip, "the rise")
+
     async def submit(self, order, last):
         """Submit an order, and wait for an event."""
         self.trader.submit_order(order)
@@ -220,21 +237,26 @@ async def trade(session):
     resting = session.order(OrderSide.BUY, 0.2, session.urls["dip"])  # 2
     await session.submit(resting, "OrderAccepted")
     await session.closed(resting)
-    market = session.order(OrderSide.SELL, 0.3)  # 3
+    await session.has_just_risen()
+    stop = session.stop_order()  # 3
+    trader.submit_order(stop)
+    await session.closed(stop)
+    # In the end 0.1 more is sold than bought, also where the stop order was refused.
+    market = session.order(OrderSide.SELL, 0.2 if stop.filled_qty.as_double() else 0.3)  # 4
     await session.submit(market, "OrderAccepted")
     await session.closed(market)
-    crossing = session.order(OrderSide.BUY, 0.1, CROSSING, post_only=True)  # 4
+    crossing = session.order(OrderSide.BUY, 0.1, CROSSING, post_only=True)  # 5
     await session.submit(crossing, "OrderRejected")
-    at_once = session.order(OrderSide.BUY, 0.1, FAR, time_in_force=TimeInForce.IOC)  # 5
+    at_once = session.order(OrderSide.BUY, 0.1, FAR, time_in_force=TimeInForce.IOC)  # 6
     await session.submit(at_once, "OrderExpired")
 
-    for fault in ("reject", "rate-limit"):  # 6 and 7
+    for fault in ("reject", "rate-limit"):  # 7 and 8
         rule = f"{fault}:on=order,match=POST,times=1"
         await session.ask("/loopback/faults", "POST", fault=rule)
         await session.submit(session.order(OrderSide.BUY, 0.1, FAR), "OrderRejected")
     await session.ask("/loopback/faults", "POST", fault="delay:on=user,ms=200,times=1")
     await session.ask("/loopback/faults", "POST", fault="garbage:on=market,times=1")
-    late = session.order(OrderSide.BUY, 0.1, FAR)  # 8
+    late = session.order(OrderSide.BUY, 0.1, FAR)  # 9
     await session.submit(late, "OrderAccepted")
     await session.cancel(late)
 
@@ -242,12 +264,12 @@ async def trade(session):
     await session.has_market_data()
     found["dropped"] += [(await session.ask("/loopback/drop", "POST", on="user"))["dropped"]]
     await session.has_user_data()
-    after = session.order(OrderSide.BUY, 0.1, FAR)  # 9
+    after = session.order(OrderSide.BUY, 0.1, FAR)  # 10
     await session.submit(after, "OrderAccepted")
     await session.cancel(after)
     found["crossed_books_after"] = trader.crossed
 
-    await session.submit(session.order(OrderSide.BUY, 0.1, KEPT), "OrderAccepted")  # 10
+    await session.submit(session.order(OrderSide.BUY, 0.1, KEPT), "OrderAccepted")  # 11
     if session.product == "futures":
         await until(lambda: trader.marks, "mark prices")
     found["positions"] = [str(p.signed_decimal_qty()) for p in trader.cache.positions_open()]

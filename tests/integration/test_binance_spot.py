@@ -35,11 +35,12 @@ def test_the_book_that_is_built_from_deltas_is_never_crossed(outcome):
     [
         ("1", CANCELED),
         ("2", [*ACCEPTED, "OrderFilled 0.1 MAKER", "OrderFilled 0.1 MAKER"]),
-        ("3", [*ACCEPTED, *["OrderFilled 0.1 TAKER"] * 3]),
-        ("5", [*ACCEPTED, "OrderExpired"]),
-        ("10", ACCEPTED),
+        ("3", [*ACCEPTED, "OrderFilled 0.1 TAKER"]),
+        ("4", [*ACCEPTED, *["OrderFilled 0.1 TAKER"] * 2]),
+        ("6", [*ACCEPTED, "OrderExpired"]),
+        ("11", ACCEPTED),
     ],
-    ids=["canceled", "partly filled", "at the market", "at once or not at all", "left open"],
+    ids=["canceled", "partly filled", "stop", "at the market", "at once or not", "left open"],
 )
 def test_the_events_of_an_order(outcome, order, events):
     assert outcome["trade"]["events"][order] == events
@@ -48,9 +49,9 @@ def test_the_events_of_an_order(outcome, order, events):
 @pytest.mark.parametrize(
     ("order", "code", "said"),
     [
-        ("4", "-2010", "would immediately match"),
-        ("6", "-2010", "told to"),
-        ("7", "-1003", "Too many requests"),
+        ("5", "-2010", "would immediately match"),
+        ("7", "-2010", "told to"),
+        ("8", "-1003", "Too many requests"),
     ],
     ids=["crossing", "rejected on demand", "rate limit on demand"],
 )
@@ -63,26 +64,26 @@ def test_rejects_have_binance_s_codes(outcome, order, code, said):
 
 
 def test_a_delayed_event_arrives_and_garbage_does_no_harm(outcome):
-    assert outcome["trade"]["events"]["8"] == CANCELED
+    assert outcome["trade"]["events"]["9"] == CANCELED
     assert [fault["happened"] for fault in outcome["faults"]] == [1] * 4
 
 
 def test_dropped_sockets_come_back_and_orders_live_on(outcome):
     # `binance_node.py` waits for market data and for user data after each drop.
     assert all(outcome["trade"]["dropped"])
-    assert outcome["trade"]["events"]["9"] == CANCELED
+    assert outcome["trade"]["events"]["10"] == CANCELED
 
 
 def test_a_node_that_starts_again_finds_the_open_order_and_can_cancel_it(outcome):
     again = outcome["again"]
     assert again["open_at_start"] == [["LIMIT", "0.1", "41000.00", "ACCEPTED"]]
-    assert again["events"] == {"10": ["OrderPendingCancel", "OrderCanceled"]}
+    assert again["events"] == {"11": ["OrderPendingCancel", "OrderCanceled"]}
     assert outcome["open"] == []
 
 
 def test_the_venue_counted_the_same(outcome):
     venue = outcome["venue"]
-    assert venue["orders_accepted"] == 7
+    assert venue["orders_accepted"] == 8
     assert venue["orders_rejected"] == 1
     assert (venue["fills"], venue["cancels"], venue["expired"]) == (5, 4, 1)
     assert venue["slow_readers"] == venue["delayed"] == 0

@@ -45,6 +45,7 @@ from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.orders import Accepted
 from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Canceled
+from nautilus_enhanced.sandbox.orders import Expired
 from nautilus_enhanced.sandbox.orders import Filled
 from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.orders import OrderEvent
@@ -56,7 +57,14 @@ from nautilus_enhanced.sandbox.tape import candles
 
 DEFAULT_LIMIT: Final = 500
 MAX_LIMIT: Final = 1000
-_ORDER_PATHS: Final = ("order", "openOrders", "allOpenOrders", "batchOrders", "algoOrder")
+_ORDER_PATHS: Final = (
+    "order",
+    "openOrders",
+    "allOpenOrders",
+    "batchOrders",
+    "algoOrder",
+    "algoOpenOrders",
+)
 
 M = TypeVar("M", bound=MarketMessages)
 Endpoint: TypeAlias = Callable[[Request], Answer]
@@ -228,6 +236,10 @@ class BinanceExchange(ABC, Generic[M]):
     def _parse_order(self, params: Mapping[str, str], default_id: str) -> OrderRequest:
         """Return the order that a request asks for, or raise `ApiError`."""
 
+    def _is_listed(self, order: Order) -> bool:
+        """Return whether an order is among those that the order endpoints know."""
+        return True
+
     @abstractmethod
     def _order_body(self, order: Order) -> dict[str, Any]:
         """Return an order as it is listed."""
@@ -322,10 +334,15 @@ class BinanceExchange(ABC, Generic[M]):
     # -- orders ----------------------------------------------------------------------------------
 
     def _new_order(self, request: Request) -> Answer:
+        return self._submit(request, self._parse_order)
+
+    def _submit(
+        self, request: Request, parse: Callable[[Mapping[str, str], str], OrderRequest]
+    ) -> Answer:
         self.counts.received += 1
         try:
             self.check_symbol(request)
-            order = self._parse_order(request.params, f"loopback-{self.counts.received}")
+            order = parse(request.params, f"loopback-{self.counts.received}")
             events = self.engine.submit(order, now_ns=request.now_ns)
             if isinstance(events[0], Rejected):
                 raise self._rejected(events[0].reason)
@@ -343,21 +360,22 @@ class BinanceExchange(ABC, Generic[M]):
     def _query_order(self, request: Request) -> Answer:
         self.check_symbol(request)
         order = self.engine.find(**order_ids(request.params))
-        if order is None:
+        if order is None or not self._is_listed(order):
             raise ApiError(-2013, "Order does not exist.")
         return Answer(body=self._order_body(order))
 
     def _open_orders(self, request: Request) -> Answer:
         if request.params.get("symbol"):
             self.check_symbol(request)
-        return Answer(body=[self._order_body(order) for order in self.engine.open_orders()])
+        orders = filter(self._is_listed, self.engine.open_orders())
+        return Answer(body=[self._order_body(order) for order in orders])
 
     def _all_orders(self, request: Request) -> Answer:
         self.check_symbol(request)
         first = integer(request.params, "orderId") or 0
         orders = [
             order
-            for order in self.engine.orders()
+            for order in filter(self._is_listed, self.engine.orders())
             if order.order_id >= first and _in_time(request, Decimal(order.created_ns) / NS_PER_MS)
         ]
         return Answer(body=[self._order_body(order) for order in orders[-_limit(request) :]])
@@ -392,7 +410,7 @@ class BinanceExchange(ABC, Generic[M]):
             self.counts.amends += 1
         elif isinstance(event, Canceled):
             self.counts.cancels += 1
-        elif not isinstance(event, Rejected):
+        elif isinstance(event, Expired):
             self.counts.expired += 1
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.sandbox.binance.algo_orders import AlgoOrders
+from nautilus_enhanced.sandbox.binance.algo_orders import algo_id
 from nautilus_enhanced.sandbox.binance.exchange import KEYED
 from nautilus_enhanced.sandbox.binance.exchange import PUBLIC
 from nautilus_enhanced.sandbox.binance.exchange import BinanceExchange
@@ -19,6 +22,7 @@ from nautilus_enhanced.sandbox.binance.requests import FUTURES_REJECTS
 from nautilus_enhanced.sandbox.binance.requests import ApiError
 from nautilus_enhanced.sandbox.binance.requests import decimal
 from nautilus_enhanced.sandbox.binance.requests import integer
+from nautilus_enhanced.sandbox.binance.requests import parse_algo_order
 from nautilus_enhanced.sandbox.binance.requests import parse_futures_order
 from nautilus_enhanced.sandbox.binance.requests import required
 from nautilus_enhanced.sandbox.binance.streams import FuturesStreams
@@ -30,11 +34,13 @@ from nautilus_enhanced.sandbox.margin import MAX_LEVERAGE
 from nautilus_enhanced.sandbox.margin import MarginAccount
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.matching import MatchingEngine
+from nautilus_enhanced.sandbox.orders import Canceled
 from nautilus_enhanced.sandbox.orders import Filled
 from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.orders import OrderEvent
 from nautilus_enhanced.sandbox.orders import OrderRequest
 from nautilus_enhanced.sandbox.orders import Rejected
+from nautilus_enhanced.sandbox.orders import RejectReason
 
 
 BASE: Final = "/fapi/v1"
@@ -45,7 +51,8 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
     """
     Serve the REST endpoints of Binance's USDT futures for one account and one contract.
 
-    Positions are net (one-way mode), margin is crossed.
+    Positions are net (one-way mode), margin is crossed. Orders that wait for a price have IDs and
+    endpoints of their own, and become orders like any other when it comes.
 
     Parameters
     ----------
@@ -89,9 +96,15 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
             ("POST", f"{BASE}/listenKey"): (KEYED, self._open_stream),
             ("PUT", f"{BASE}/listenKey"): (KEYED, self._keep_stream),
             ("DELETE", f"{BASE}/listenKey"): (KEYED, self._close_stream),
-            ("GET", f"{BASE}/openAlgoOrders"): (KEYED, lambda _: Answer(body=[])),
-            ("GET", f"{BASE}/allAlgoOrders"): (KEYED, lambda _: Answer(body=[])),
+        }
+        self._algo_orders = AlgoOrders(self.engine, messages)
+        self._endpoints |= {
+            ("GET", f"{BASE}/openAlgoOrders"): (KEYED, self._open_algo_orders),
+            ("GET", f"{BASE}/allAlgoOrders"): (KEYED, self._all_algo_orders),
+            ("GET", f"{BASE}/algoOrder"): (KEYED, self._query_algo_order),
             ("POST", f"{BASE}/algoOrder"): (KEYED, self._new_algo_order),
+            ("DELETE", f"{BASE}/algoOrder"): (KEYED, self._cancel_algo_order),
+            ("DELETE", f"{BASE}/algoOpenOrders"): (KEYED, self._cancel_all_algo_orders),
         }
 
     @property
@@ -177,10 +190,45 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
     def _own_trades(self, request: Request) -> Answer:
         return Answer(body=[self.messages.own_trade(fill) for fill in self._own_fills(request)])
 
-    def _new_algo_order(self, _: Request) -> Answer:
-        self.counts.received += 1
-        self.counts.rejected += 1
-        raise ApiError(-1116, "Invalid orderType.")
+    def _is_listed(self, order: Order) -> bool:
+        return not self._algo_orders.is_apart(order)
+
+    def _open_algo_orders(self, request: Request) -> Answer:
+        if request.params.get("symbol"):
+            self.check_symbol(request)
+        return Answer(body=self._algo_orders.waiting())
+
+    def _all_algo_orders(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        return Answer(body=self._algo_orders.all())
+
+    def _query_algo_order(self, request: Request) -> Answer:
+        order = self._algo_orders.find(request.params)
+        if order is None:
+            raise ApiError(-2013, "Order does not exist.")
+        return Answer(body=self._algo_orders.body(order))
+
+    def _new_algo_order(self, request: Request) -> Answer:
+        answer = self._submit(request, parse_algo_order)
+        order = self.engine.open_orders()[-1]
+        return replace(answer, body=self._algo_orders.body(order))
+
+    def _cancel_algo_order(self, request: Request) -> Answer:
+        order = self._algo_orders.find(request.params)
+        if order is None or not self.engine.is_waiting(order):
+            raise self._rejected(RejectReason.UNKNOWN_ORDER)
+        event = self.engine.cancel(order_id=order.order_id, now_ns=request.now_ns)
+        body = {
+            "algoId": algo_id(order),
+            "clientAlgoId": order.request.client_order_id,
+            "code": "200",
+            "msg": "success",
+        }
+        return Answer(body=body, events=self._user_events([event], request.now_ns))
+
+    def _cancel_all_algo_orders(self, request: Request) -> Answer:
+        self.check_symbol(request)
+        return self._cancel_those(request, waiting=True)
 
     def _amend_order(self, request: Request) -> Answer:
         self.check_symbol(request)
@@ -201,7 +249,7 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
 
     def _cancel_order(self, request: Request) -> Answer:
         self.check_symbol(request)
-        event = self.engine.cancel(**order_ids(request.params), now_ns=request.now_ns)
+        event = self._cancel_one(order_ids(request.params), request.now_ns)
         if isinstance(event, Rejected):
             raise self._rejected(event.reason)
         return Answer(
@@ -209,9 +257,24 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
             events=self._user_events([event], request.now_ns),
         )
 
+    def _cancel_one(self, ids: dict[str, Any], now_ns: int) -> Canceled | Rejected:
+        order = self.engine.find(**ids)
+        if order is not None and not self._is_listed(order):
+            name = order.request.client_order_id
+            return Rejected(client_order_id=name, reason=RejectReason.UNKNOWN_ORDER)
+        return self.engine.cancel(**ids, now_ns=now_ns)
+
     def _cancel_all(self, request: Request) -> Answer:
         self.check_symbol(request)
-        events = self.engine.cancel_all(now_ns=request.now_ns)
+        return self._cancel_those(request, waiting=False)
+
+    def _cancel_those(self, request: Request, *, waiting: bool) -> Answer:
+        """Cancel the orders that wait for a price, or those that do not."""
+        events = [
+            self.engine.cancel(order_id=order.order_id, now_ns=request.now_ns)
+            for order in self.engine.open_orders()
+            if self.engine.is_waiting(order) is waiting
+        ]
         return Answer(
             body={"code": 200, "msg": "The operation of cancel all open order is done."},
             events=self._user_events(events, request.now_ns),
@@ -222,7 +285,7 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
         bodies: list[dict[str, Any]] = []
         events: list[OrderEvent] = []
         for ids in _batch(request.params):
-            event = self.engine.cancel(**ids, now_ns=request.now_ns)
+            event = self._cancel_one(ids, request.now_ns)
             if isinstance(event, Rejected):
                 bodies.append(self._rejected(event.reason).body())
             else:
@@ -255,6 +318,10 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
             self._count(event)
             if isinstance(event, Rejected):
                 continue
+            before, after = self._algo_orders.updates(event, now_ms)
+            written += before
+            if self._algo_orders.is_apart(event.order):
+                continue
             if isinstance(event, Filled):
                 for payload in (
                     self.messages.trade_lite(event, now_ms),
@@ -269,7 +336,7 @@ class FuturesExchange(BinanceExchange[FuturesMessages]):
                 execution_type=execution_type(event),
                 trade_id=event.trade_id if isinstance(event, Filled) else -1,
             )
-            written.append(report)
+            written += [report, *after]
         return written
 
 

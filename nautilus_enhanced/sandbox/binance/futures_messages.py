@@ -16,6 +16,7 @@ from nautilus_enhanced.sandbox.binance.messages import ASSET_DECIMALS
 from nautilus_enhanced.sandbox.binance.messages import MarketMessages
 from nautilus_enhanced.sandbox.binance.messages import amount
 from nautilus_enhanced.sandbox.binance.messages import compact
+from nautilus_enhanced.sandbox.binance.requests import ALGO_TYPES
 from nautilus_enhanced.sandbox.book import BookDiff
 from nautilus_enhanced.sandbox.book import BookSnapshot
 from nautilus_enhanced.sandbox.dialect import NS_PER_MS
@@ -25,12 +26,12 @@ from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.orders import ZERO
 from nautilus_enhanced.sandbox.orders import Accepted
 from nautilus_enhanced.sandbox.orders import Amended
-from nautilus_enhanced.sandbox.orders import Canceled
-from nautilus_enhanced.sandbox.orders import Expired
 from nautilus_enhanced.sandbox.orders import Filled
+from nautilus_enhanced.sandbox.orders import LiveEvent
 from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.orders import OrderKind
 from nautilus_enhanced.sandbox.orders import Side
+from nautilus_enhanced.sandbox.orders import Triggered
 
 
 FUNDING_INTERVAL_MS: Final = 8 * 60 * 60 * 1000
@@ -79,7 +80,7 @@ class FuturesMessages(MarketMessages):
             "liquidationFee": "0.000000",
             "marketTakeBound": "0.05",
             "filters": filters,
-            "orderTypes": ["LIMIT", "MARKET"],
+            "orderTypes": ["LIMIT", "MARKET", *ALGO_TYPES],
             "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
         }
         assets = [{"asset": rules.quote, "marginAvailable": True, "autoAssetExchange": "0"}]
@@ -95,17 +96,17 @@ class FuturesMessages(MarketMessages):
             "clientOrderId": request.client_order_id,
             "status": order.status.value,
             "price": self.price(request.price or ZERO),
-            "avgPrice": amount(_mean_price(order)),
+            "avgPrice": amount(mean_price(order)),
             "origQty": self.size(request.quantity),
             "executedQty": self.size(order.filled),
             "cumQty": self.size(order.filled),
             "cumQuote": amount(order.filled_quote),
             "timeInForce": time_in_force,
             "type": kind,
-            "origType": kind,
+            "origType": algo_type(order) or kind,
             "side": request.side.value,
             "positionSide": "BOTH",
-            "stopPrice": self.price(ZERO),
+            "stopPrice": self.price(request.trigger_price or ZERO),
             "reduceOnly": request.reduce_only,
             "closePosition": False,
             "workingType": "CONTRACT_PRICE",
@@ -134,9 +135,7 @@ class FuturesMessages(MarketMessages):
             "maker": fill.is_maker,
         }
 
-    def order_update(
-        self, event: Accepted | Amended | Filled | Canceled | Expired, now_ms: int
-    ) -> dict[str, Any]:
+    def order_update(self, event: LiveEvent, now_ms: int) -> dict[str, Any]:
         """Return the user data event ``ORDER_TRADE_UPDATE``."""
         order, request = event.order, event.order.request
         fill = event if isinstance(event, Filled) else None
@@ -149,8 +148,8 @@ class FuturesMessages(MarketMessages):
             "f": time_in_force,
             "q": self.size(request.quantity),
             "p": self.price(request.price or ZERO),
-            "ap": amount(_mean_price(order)),
-            "sp": self.price(ZERO),
+            "ap": amount(mean_price(order)),
+            "sp": self.price(request.trigger_price or ZERO),
             "x": execution_type(event),
             "X": order.status.value,
             "i": order.order_id,
@@ -164,7 +163,7 @@ class FuturesMessages(MarketMessages):
             "m": bool(fill and fill.is_maker),
             "R": request.reduce_only,
             "wt": "CONTRACT_PRICE",
-            "ot": kind,
+            "ot": algo_type(order) or kind,
             "ps": "BOTH",
             "cp": False,
             "rp": amount(fill.realized if fill else ZERO),
@@ -372,13 +371,23 @@ def wire_type(order: Order) -> tuple[str, str]:
     return request.kind.value, request.time_in_force.value
 
 
-def execution_type(event: Accepted | Amended | Filled | Canceled | Expired) -> str:
+def algo_type(order: Order) -> str:
+    """Return the type of an order that waited for a price; empty for any other."""
+    request = order.request
+    if request.trigger_price is None:
+        return ""
+    follows = (request.side is Side.BUY) is request.rising
+    name = "STOP" if follows else "TAKE_PROFIT"
+    return f"{name}_MARKET" if request.kind is OrderKind.MARKET else name
+
+
+def execution_type(event: LiveEvent) -> str:
     """Return what happened in Binance's words."""
     if isinstance(event, Filled):
         return "TRADE"
     if isinstance(event, Amended):
         return "AMENDMENT"
-    if isinstance(event, Accepted):
+    if isinstance(event, Accepted | Triggered):
         return "NEW"
     return event.order.status.value
 
@@ -388,5 +397,6 @@ def next_funding_ms(now_ms: int) -> int:
     return now_ms - now_ms % FUNDING_INTERVAL_MS + FUNDING_INTERVAL_MS
 
 
-def _mean_price(order: Order) -> Decimal:
+def mean_price(order: Order) -> Decimal:
+    """Return the mean price of what is filled, zero if nothing is."""
     return order.filled_quote / order.filled if order.filled else ZERO

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from decimal import InvalidOperation
 from typing import Any
@@ -33,6 +34,14 @@ ORDER_TYPES: Final = {
     "LIMIT_MAKER": OrderKind.POST_ONLY,
     "MARKET": OrderKind.MARKET,
 }
+# Orders that wait for a price: those that follow the market, and those that meet it.
+STOP_TYPES: Final = ("STOP_LOSS_LIMIT", "TAKE_PROFIT_LIMIT")
+ALGO_TYPES: Final = {
+    "STOP": OrderKind.LIMIT,
+    "TAKE_PROFIT": OrderKind.LIMIT,
+    "STOP_MARKET": OrderKind.MARKET,
+    "TAKE_PROFIT_MARKET": OrderKind.MARKET,
+}
 SPOT_REJECTS: Final = {
     RejectReason.TICK_SIZE: (-1013, "Filter failure: PRICE_FILTER"),
     RejectReason.PRICE_RANGE: (-1013, "Filter failure: PRICE_FILTER"),
@@ -47,6 +56,7 @@ SPOT_REJECTS: Final = {
     ),
     RejectReason.WOULD_CROSS: (-2010, "Order would immediately match and take."),
     RejectReason.DUPLICATE_CLIENT_ID: (-2010, "Duplicate order sent."),
+    RejectReason.WOULD_TRIGGER: (-2010, "Stop price would trigger immediately."),
     RejectReason.REDUCE_ONLY: (-1106, "Parameter 'reduceOnly' sent when not required."),
     RejectReason.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
 }
@@ -68,6 +78,7 @@ FUTURES_REJECTS: Final = {
         "The order will not be recorded in the order history",
     ),
     RejectReason.DUPLICATE_CLIENT_ID: (-4116, "ClientOrderId is duplicated."),
+    RejectReason.WOULD_TRIGGER: (-2021, "Order would immediately trigger."),
     RejectReason.REDUCE_ONLY: (-2022, "ReduceOnly Order is rejected."),
     RejectReason.UNKNOWN_ORDER: (-2011, "Unknown order sent."),
 }
@@ -144,25 +155,30 @@ def parse_spot_order(params: Mapping[str, str], client_order_id: str) -> OrderRe
     Raises
     ------
     ApiError
-        If a parameter is missing, malformed, or asks for what this venue does not do: stop and
-        iceberg orders, and ``quoteOrderQty``.
+        If a parameter is missing, malformed, or asks for what this venue does not do: trailing
+        and iceberg orders, stop orders at the market, and ``quoteOrderQty``.
     """
     side, kind = required(params, "side"), required(params, "type")
     if side not in Side.__members__:
         raise ApiError(-1117, "Invalid side.")
-    if kind not in ORDER_TYPES:
+    waits = kind in STOP_TYPES
+    if kind not in ORDER_TYPES and not waits:
         raise ApiError(-1116, "Invalid orderType.")
-    _refuse(params, ("quoteOrderQty", "icebergQty", "stopPrice", "trailingDelta"))
-    time_in_force = required(params, "timeInForce") if kind == "LIMIT" else "GTC"
+    _refuse(params, ("quoteOrderQty", "icebergQty", "trailingDelta"))
+    if not waits:
+        _refuse(params, ("stopPrice",))
+    time_in_force = required(params, "timeInForce") if kind == "LIMIT" or waits else "GTC"
     if time_in_force not in TimeInForce.__members__:
         raise ApiError(-1115, "Invalid timeInForce.")
     return OrderRequest(
         client_order_id=params.get("newClientOrderId") or client_order_id,
         side=Side[side],
-        kind=ORDER_TYPES[kind],
+        kind=ORDER_TYPES.get(kind, OrderKind.LIMIT),
         quantity=decimal(params, "quantity"),
         price=None if kind == "MARKET" else decimal(params, "price"),
         time_in_force=TimeInForce[time_in_force],
+        trigger_price=decimal(params, "stopPrice") if waits else None,
+        rising=waits and is_rising(kind, Side[side]),
     )
 
 
@@ -180,15 +196,67 @@ def parse_futures_order(params: Mapping[str, str], client_order_id: str) -> Orde
     Raises
     ------
     ApiError
-        If a parameter is missing, malformed, or asks for what this venue does not do: stop
-        orders, ``priceMatch``, ``GTD`` and positions in both directions.
+        If a parameter is missing, malformed, or asks for what this venue does not do:
+        ``priceMatch``, ``GTD`` and positions in both directions. Orders that wait for a price
+        have an endpoint of their own.
     """
     side, kind = required(params, "side"), required(params, "type")
     if side not in Side.__members__:
         raise ApiError(-1117, "Invalid side.")
+    if kind in ALGO_TYPES or kind == "TRAILING_STOP_MARKET":
+        raise ApiError(
+            -4120,
+            "Order type not supported for this endpoint. "
+            "Please use the Algo Order API endpoints instead.",
+        )
     if kind not in {"LIMIT", "MARKET"}:
         raise ApiError(-1116, "Invalid orderType.")
-    _refuse(params, ("stopPrice", "closePosition", "activationPrice", "callbackRate", "priceMatch"))
+    _refuse(params, ("stopPrice", "activationPrice", "callbackRate"))
+    return _futures_request(params, params.get("newClientOrderId") or client_order_id, kind)
+
+
+def parse_algo_order(params: Mapping[str, str], client_order_id: str) -> OrderRequest:
+    """
+    Return the order that ``POST /fapi/v1/algoOrder`` asks for.
+
+    Parameters
+    ----------
+    params : Mapping[str, str]
+        The request's parameters.
+    client_order_id : str
+        Used when the client gave no ``clientAlgoId``.
+
+    Raises
+    ------
+    ApiError
+        If a parameter is missing, malformed, or asks for what this venue does not do: trailing
+        stops, ``closePosition``, ``priceMatch``, ``GTD`` and positions in both directions.
+    """
+    side, kind = required(params, "side"), required(params, "type")
+    if side not in Side.__members__:
+        raise ApiError(-1117, "Invalid side.")
+    if kind not in ALGO_TYPES:
+        raise ApiError(-1116, "Invalid orderType.")
+    _refuse(params, ("activatePrice", "callbackRate"))
+    request = _futures_request(
+        params, params.get("clientAlgoId") or client_order_id, ALGO_TYPES[kind].value
+    )
+    return replace(
+        request,
+        trigger_price=decimal(params, "triggerPrice"),
+        rising=is_rising(kind, request.side),
+    )
+
+
+def is_rising(kind: str, side: Side) -> bool:
+    """Return whether the market has to rise to the trigger price of such an order."""
+    return (side is Side.BUY) is kind.startswith("STOP")
+
+
+def _futures_request(params: Mapping[str, str], client_order_id: str, kind: str) -> OrderRequest:
+    if params.get("closePosition", "").lower() == "true":
+        raise ApiError(-1106, "Parameter 'closePosition' sent when not required.")
+    _refuse(params, ("priceMatch",))
     if params.get("positionSide", "BOTH") != "BOTH":
         raise ApiError(-4061, "Order's position side does not match user's setting.")
     time_in_force = required(params, "timeInForce") if kind == "LIMIT" else "GTC"
@@ -198,8 +266,8 @@ def parse_futures_order(params: Mapping[str, str], client_order_id: str) -> Orde
     if time_in_force not in TimeInForce.__members__:
         raise ApiError(-1115, "Invalid timeInForce.")
     return OrderRequest(
-        client_order_id=params.get("newClientOrderId") or client_order_id,
-        side=Side[side],
+        client_order_id=client_order_id,
+        side=Side[params["side"]],
         kind=OrderKind.POST_ONLY if post_only else OrderKind[kind],
         quantity=decimal(params, "quantity"),
         price=None if kind == "MARKET" else decimal(params, "price"),

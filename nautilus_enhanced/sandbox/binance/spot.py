@@ -30,6 +30,7 @@ from nautilus_enhanced.sandbox.orders import OrderEvent
 from nautilus_enhanced.sandbox.orders import OrderRequest
 from nautilus_enhanced.sandbox.orders import Rejected
 from nautilus_enhanced.sandbox.orders import RejectReason
+from nautilus_enhanced.sandbox.orders import Triggered
 
 
 BASE: Final = "/api/v3"
@@ -81,7 +82,7 @@ class SpotExchange(BinanceExchange[SpotMessages]):
         return parse_spot_order(params, default_id)
 
     def _order_body(self, order: Order) -> dict[str, Any]:
-        return self.messages.order(order)
+        return self.messages.order(order, is_waiting=self.engine.is_waiting(order))
 
     def _new_order_body(
         self, order: Order, fills: Sequence[Filled], params: Mapping[str, str]
@@ -158,7 +159,8 @@ class SpotExchange(BinanceExchange[SpotMessages]):
         reports = []
         for event in events:
             self._count(event)
-            if isinstance(event, Rejected):
+            # That an order was triggered shows by what it does then.
+            if isinstance(event, Rejected | Triggered):
                 continue
             payload = self.messages.execution_report(event, now_ms=now_ms, cancel_id=cancel_id)
             report = UserEvent(

@@ -20,17 +20,18 @@ from nautilus_enhanced.sandbox.binance.messages import MarketMessages
 from nautilus_enhanced.sandbox.binance.messages import amount
 from nautilus_enhanced.sandbox.binance.messages import compact
 from nautilus_enhanced.sandbox.binance.requests import ORDER_TYPES
+from nautilus_enhanced.sandbox.binance.requests import STOP_TYPES
+from nautilus_enhanced.sandbox.binance.requests import is_rising
 from nautilus_enhanced.sandbox.book import BookSnapshot
 from nautilus_enhanced.sandbox.dialect import NS_PER_MS
 from nautilus_enhanced.sandbox.market import Instrument
 from nautilus_enhanced.sandbox.market import Quote
-from nautilus_enhanced.sandbox.orders import Accepted
-from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Balance
 from nautilus_enhanced.sandbox.orders import Canceled
-from nautilus_enhanced.sandbox.orders import Expired
 from nautilus_enhanced.sandbox.orders import Filled
+from nautilus_enhanced.sandbox.orders import LiveEvent
 from nautilus_enhanced.sandbox.orders import Order
+from nautilus_enhanced.sandbox.orders import OrderRequest
 from nautilus_enhanced.sandbox.orders import Side
 
 
@@ -70,7 +71,7 @@ class SpotMessages(MarketMessages):
             "quoteAsset": rules.quote,
             "quotePrecision": ASSET_DECIMALS,
             "quoteAssetPrecision": ASSET_DECIMALS,
-            "orderTypes": list(ORDER_TYPES),
+            "orderTypes": [*ORDER_TYPES, *STOP_TYPES],
             "icebergAllowed": False,
             "ocoAllowed": False,
             "quoteOrderQtyMarketAllowed": False,
@@ -82,15 +83,15 @@ class SpotMessages(MarketMessages):
         }
         return self.exchange(symbol, now_ms)
 
-    def order(self, order: Order) -> dict[str, Any]:
+    def order(self, order: Order, *, is_waiting: bool = False) -> dict[str, Any]:
         """Return an order as ``GET /api/v3/order`` and its relatives do."""
         return {
             **self._common(order),
-            "stopPrice": "0.00000000",
+            "stopPrice": self.price(order.request.trigger_price or Decimal(0)),
             "icebergQty": "0.00000000",
             "time": order.created_ns // NS_PER_MS,
             "updateTime": order.updated_ns // NS_PER_MS,
-            "isWorking": True,
+            "isWorking": not is_waiting,
             "workingTime": order.created_ns // NS_PER_MS,
         }
 
@@ -149,7 +150,7 @@ class SpotMessages(MarketMessages):
 
     def execution_report(
         self,
-        event: Accepted | Amended | Filled | Canceled | Expired,
+        event: LiveEvent,
         *,
         now_ms: int,
         cancel_id: str = "",
@@ -175,11 +176,11 @@ class SpotMessages(MarketMessages):
             "s": self.symbol,
             "c": cancel_id if canceled and cancel_id else request.client_order_id,
             "S": request.side.value,
-            "o": _TYPE_NAMES[request.kind],
+            "o": type_name(request),
             "f": request.time_in_force.value,
             "q": self.size(request.quantity),
             "p": self.price(request.price) if request.price is not None else zero,
-            "P": zero,
+            "P": self.price(request.trigger_price or Decimal(0)),
             "F": "0.00000000",
             "g": -1,
             "C": request.client_order_id if canceled else "",
@@ -228,7 +229,7 @@ class SpotMessages(MarketMessages):
             "cummulativeQuoteQty": amount(order.filled_quote),
             "status": order.status.value,
             "timeInForce": request.time_in_force.value,
-            "type": _TYPE_NAMES[request.kind],
+            "type": type_name(request),
             "side": request.side.value,
             "selfTradePreventionMode": "NONE",
         }
@@ -265,3 +266,10 @@ def account_position(balances: Iterable[tuple[str, Balance]], now_ms: int) -> di
             for asset, held in balances
         ],
     }
+
+
+def type_name(request: OrderRequest) -> str:
+    """Return an order's type in Binance's words."""
+    if request.trigger_price is None:
+        return _TYPE_NAMES[request.kind]
+    return next(t for t in STOP_TYPES if is_rising(t, request.side) is request.rising)

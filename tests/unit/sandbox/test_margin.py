@@ -134,7 +134,7 @@ def test_an_amend_that_is_refused_changes_nothing(engine, account, quantity, pri
 actions = st.one_of(
     st.tuples(st.just("quote"), st.integers(95, 105)),
     st.tuples(
-        st.sampled_from(["order", "reduce"]),
+        st.sampled_from(["order", "reduce", "stop"]),
         st.sampled_from(Side),
         st.integers(1, 60),
         st.one_of(st.none(), st.integers(95, 105)),
@@ -176,6 +176,10 @@ def test_whatever_happens_the_account_adds_up(steps):
                 wallet += event.realized - event.commission
         assert (account.position, account.wallet) == (position, wallet)
         assert (account.entry_price == 0) == (position == 0)
+        quote_now = engine.quote
+        for waiting in filter(engine.is_waiting, engine.open_orders()):
+            trigger, rising = waiting.request.trigger_price, waiting.request.rising
+            assert quote_now.bid < trigger if rising else quote_now.ask > trigger
         locked = sum((o.locked for o in engine.open_orders()), D(0))
         assert abs(account.order_margin - locked) < D("1e-15")
         assert account.order_margin > D("-1e-15")

@@ -141,7 +141,8 @@ def test_a_batch_that_is_none_is_refused(exchange, ids):
     [
         ({"symbol": "ETHUSDT"}, -1121),
         ({"side": "HOLD"}, -1117),
-        ({"type": "STOP_MARKET", "stopPrice": "1"}, -1116),
+        ({"type": "STOP_MARKET", "stopPrice": "1"}, -4120),
+        ({"type": "LIQUIDATION"}, -1116),
         ({"timeInForce": "GTD"}, -1115),
         ({"timeInForce": None}, -1102),
         ({"priceMatch": "QUEUE"}, -1106),
@@ -216,3 +217,114 @@ def test_refusals_on_demand_are_worded_as_binance_does(exchange):
 )
 def test_what_an_order_request_is(exchange, method, path, expected):
     assert exchange.is_order(Request(method=method, path=path)) is expected
+
+
+ALGO = {
+    "algoType": "CONDITIONAL",
+    "symbol": "BTCUSDT",
+    "side": "SELL",
+    "type": "STOP_MARKET",
+    "quantity": "1.000",
+    "triggerPrice": "98.0",
+    "clientAlgoId": "stop",
+}
+
+
+def place_algo(exchange, **changes):
+    return call(exchange, "POST", "algoOrder", **ALGO | changes)
+
+
+def test_a_stop_order_waits_and_is_then_an_order_with_another_id(exchange):
+    answer = place_algo(exchange)
+    assert (answer.body["algoStatus"], answer.body["orderType"]) == ("NEW", "STOP_MARKET")
+    (update,) = (event.payload["o"] for event in answer.events)
+    assert (update["X"], update["caid"], update["ai"]) == ("NEW", "stop", "")
+    assert call(exchange, "GET", "openOrders").body == []
+    assert call(exchange, "GET", "order", symbol="BTCUSDT", orderId="1").status == 400
+    (waiting,) = call(exchange, "GET", "openAlgoOrders").body
+    assert waiting["algoId"] == update["aid"]
+
+    events = exchange.on_quote(quote("97.0", "97.5"), now_ns=7_000_000)
+    assert [e.name for e in events] == [
+        "ALGO_UPDATE", "ORDER_TRADE_UPDATE", "TRADE_LITE", "ACCOUNT_UPDATE",
+        "ORDER_TRADE_UPDATE", "ALGO_UPDATE",
+    ]  # fmt: skip
+    triggered, new, _, _, trade, finished = (event.payload.get("o", {}) for event in events)
+    assert (triggered["X"], triggered["ai"]) == ("TRIGGERED", str(new["i"]))
+    assert new["i"] != update["aid"]
+    assert (new["x"], new["o"], new["ot"], new["sp"]) == ("NEW", "MARKET", "STOP_MARKET", "98.0")
+    assert (trade["x"], trade["L"], trade["c"]) == ("TRADE", "97.0", "stop")
+    assert (finished["X"], finished["aq"], finished["ap"]) == ("FINISHED", "1.000", "97.00000000")
+    assert call(exchange, "GET", "openAlgoOrders").body == []
+    (known,) = call(exchange, "GET", "allAlgoOrders", symbol="BTCUSDT").body
+    assert (known["algoStatus"], known["actualOrderId"]) == ("FINISHED", "1")
+    (order,) = call(exchange, "GET", "allOrders", symbol="BTCUSDT").body
+    assert (order["origType"], order["status"]) == ("STOP_MARKET", "FILLED")
+
+
+@pytest.mark.parametrize("ids", [{"clientAlgoId": "stop"}, {"algoId": "1000000001"}])
+def test_a_stop_order_is_cancelled_by_its_own_endpoint_alone(exchange, ids):
+    place_algo(exchange)
+    name = {"symbol": "BTCUSDT", "origClientOrderId": "stop"}
+    assert call(exchange, "DELETE", "order", **name).body["code"] == -2011
+    assert call(exchange, "DELETE", "allOpenOrders", symbol="BTCUSDT").events == []
+    assert call(exchange, "GET", "algoOrder", **ids).body["algoStatus"] == "NEW"
+    answer = call(exchange, "DELETE", "algoOrder", **ids)
+    assert (answer.body["clientAlgoId"], answer.body["code"]) == ("stop", "200")
+    assert [event.payload["o"]["X"] for event in answer.events] == ["CANCELED"]
+    assert call(exchange, "DELETE", "algoOrder", **ids).body["code"] == -2011
+    assert call(exchange, "GET", "allOrders", symbol="BTCUSDT").body == []
+
+
+def test_all_stop_orders_are_cancelled_and_no_other(exchange):
+    place(exchange)
+    place_algo(exchange)
+    place_algo(exchange, clientAlgoId="b")
+    answer = call(exchange, "DELETE", "algoOpenOrders", symbol="BTCUSDT")
+    assert len(answer.events) == 2
+    assert len(call(exchange, "GET", "openOrders").body) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"triggerPrice": "100.0"}, -2021),
+        ({"type": "TAKE_PROFIT_MARKET", "triggerPrice": "99.0"}, -2021),
+        ({"side": "BUY", "triggerPrice": "99.0"}, -2021),
+        ({"type": "TRAILING_STOP_MARKET"}, -1116),
+        ({"type": "STOP"}, -1102),
+        ({"closePosition": "true"}, -1106),
+        ({"triggerPrice": ""}, -1102),
+        ({"quantity": "0.0001"}, -1111),
+    ],
+)
+def test_stop_orders_that_are_refused(exchange, changes, code):
+    answer = place_algo(exchange, **changes)
+    assert (answer.status, answer.body["code"]) == (400, code)
+    assert call(exchange, "GET", "algoOrder").body["code"] == -1102
+
+
+@pytest.mark.parametrize(
+    ("side", "kind", "trigger", "prices"),
+    [
+        ("BUY", "STOP", "101.0", ("101.0", "101.1")),
+        ("BUY", "TAKE_PROFIT", "99.0", ("98.9", "99.0")),
+        ("SELL", "STOP", "99.0", ("98.9", "99.0")),
+        ("SELL", "TAKE_PROFIT", "101.0", ("101.0", "101.1")),
+    ],
+)
+def test_each_kind_waits_for_its_own_side_of_the_market(exchange, side, kind, trigger, prices):
+    limit = "110.0" if side == "SELL" else "90.0"
+    place_algo(exchange, side=side, type=kind, triggerPrice=trigger, price=limit, timeInForce="GTC")
+    assert exchange.on_quote(quote("99.9", "100.0"), now_ns=6) == ()
+    events = exchange.on_quote(quote(*prices), now_ns=7)
+    assert [e.name for e in events] == ["ALGO_UPDATE", "ORDER_TRADE_UPDATE"]
+    (order,) = call(exchange, "GET", "openOrders").body
+    assert (order["type"], order["price"]) == ("LIMIT", limit)
+
+
+def test_a_reduce_only_stop_without_a_position_expires(exchange):
+    place_algo(exchange, reduceOnly="true")
+    events = exchange.on_quote(quote("97.0", "97.5"), now_ns=7)
+    states = [e.payload["o"]["X"] for e in events]
+    assert states == ["TRIGGERED", "NEW", "EXPIRED", "FINISHED"]

@@ -134,6 +134,9 @@ def test_cancelling_all(exchange):
         ({"symbol": None}, -1102, "'symbol'"),
         ({"side": "HOLD"}, -1117, "side"),
         ({"type": "STOP_LOSS"}, -1116, "orderType"),
+        ({"stopPrice": "98"}, -1106, "'stopPrice'"),
+        ({"type": "STOP_LOSS_LIMIT"}, -1102, "'stopPrice'"),
+        ({"type": "STOP_LOSS_LIMIT", "stopPrice": "98"}, -2010, "trigger immediately"),
         ({"timeInForce": "GTX"}, -1115, "timeInForce"),
         ({"timeInForce": None}, -1102, "'timeInForce'"),
         ({"quantity": "lots"}, -1100, "'quantity'"),
@@ -177,3 +180,29 @@ def test_the_depth_and_the_fees(exchange):
     assert (depth["bids"][0], depth["asks"][0]) == (["99.99", "5.000"], ["100.00", "5.000"])
     (fee,) = call(exchange, "GET", "/sapi/v1/asset/tradeFee").body
     assert fee == {"symbol": "BTCUSDT", "makerCommission": "0.001", "takerCommission": "0.001"}
+
+
+def test_a_stop_limit_order_waits_for_its_price(exchange):
+    stop = {"side": "SELL", "type": "STOP_LOSS_LIMIT", "stopPrice": "98.00", "price": "97.00"}
+    answer = place(exchange, **stop)
+    report = answer.events[0].payload
+    assert (report["x"], report["o"], report["P"]) == ("NEW", "STOP_LOSS_LIMIT", "98.00")
+    (order,) = call(exchange, "GET", "/api/v3/openOrders").body
+    assert (order["type"], order["stopPrice"], order["isWorking"]) == (
+        "STOP_LOSS_LIMIT",
+        "98.00",
+        False,
+    )
+    assert exchange.on_quote(quote("98.00", "98.01"), now_ns=1) == ()
+    fill, _ = exchange.on_quote(quote("97.50", "98.00"), now_ns=2)
+    assert (fill.execution_type, fill.payload["L"]) == ("TRADE", "97.50")
+    assert exchange.counts.fills == 1
+
+
+def test_a_stop_limit_order_can_be_cancelled_while_it_waits(exchange):
+    stop = {"side": "SELL", "type": "TAKE_PROFIT_LIMIT", "stopPrice": "110.00", "price": "111.00"}
+    place(exchange, **stop)
+    answer = call(exchange, "DELETE", "/api/v3/order", symbol="BTCUSDT", origClientOrderId="mine")
+    assert answer.body["status"] == "CANCELED"
+    assert exchange.engine.balances["BTC"].locked == 0
+    assert exchange.on_quote(quote("115.00", "115.01"), now_ns=1) == ()
