@@ -100,6 +100,23 @@ class Reply:
     events: Sequence[UserEvent] = ()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Call:
+    """
+    Hold what a session's message asks for.
+
+    Attributes
+    ----------
+    name : str
+        By which a fault may choose it.
+    is_order : bool
+        Whether it places, changes or cancels orders.
+    """
+
+    name: str
+    is_order: bool = False
+
+
 @dataclass(kw_only=True, slots=True)
 class OrderCounts:
     """Count what happened to orders since the venue was made."""
@@ -163,6 +180,14 @@ class Session:
 
     def receive(self, text: str, now_ns: int) -> Reply:
         """Return the answer to one message of the client."""
+        raise NotImplementedError
+
+    def call(self, text: str) -> Call | None:
+        """Return what a message of the client asks for, or None if faults leave it alone."""
+        return None
+
+    def refuse(self, text: str, kind: FaultKind) -> Reply:
+        """Return how the venue words a reject, or a rate limit, of a message."""
         raise NotImplementedError
 
     def encode(self, frames: Iterable[MarketFrame]) -> list[bytes]:

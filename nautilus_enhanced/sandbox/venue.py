@@ -17,14 +17,17 @@ from aiohttp import WSMsgType
 from aiohttp import web
 
 from nautilus_enhanced.sandbox.connection import FrameSender
+from nautilus_enhanced.sandbox.connection import text_frame
 from nautilus_enhanced.sandbox.dialect import Answer
 from nautilus_enhanced.sandbox.dialect import Dialect
 from nautilus_enhanced.sandbox.dialect import Request
+from nautilus_enhanced.sandbox.dialect import Session
 from nautilus_enhanced.sandbox.errors import FaultError
 from nautilus_enhanced.sandbox.errors import VenueError
 from nautilus_enhanced.sandbox.faults import FaultInjector
 from nautilus_enhanced.sandbox.faults import FaultRule
 from nautilus_enhanced.sandbox.faults import Target
+from nautilus_enhanced.sandbox.faults import Verdict
 from nautilus_enhanced.sandbox.hub import GARBAGE
 from nautilus_enhanced.sandbox.hub import SessionHub
 from nautilus_enhanced.sandbox.market import MarketSource
@@ -256,13 +259,28 @@ class LoopbackVenue:
             async for message in ws:
                 if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
                     continue
-                reply = session.receive(message.data, time.time_ns())
-                session.sender.send(reply.frames)
-                self._begin_market()
-                self._hub.push(reply.events)
+                await self._serve_message(session, message.data)
         finally:
             self._hub.remove(session)
         return ws
+
+    async def _serve_message(self, session: Session, text: str) -> None:
+        call = session.call(text)
+        verdict = Verdict()
+        if call is not None:
+            verdict = self.faults.verdict(call.name, is_order=call.is_order)
+        if verdict.delay_ms:
+            # What the client sends meanwhile waits behind it.
+            await asyncio.sleep(verdict.delay_ms / 1000)
+        if verdict.refuse is not None:
+            reply = session.refuse(text, verdict.refuse)
+        else:
+            reply = session.receive(text, time.time_ns())
+        if verdict.drop:
+            session.sender.abort()
+        session.sender.send([text_frame(GARBAGE)] if verdict.garbage else reply.frames)
+        self._begin_market()
+        self._hub.push(reply.events)
 
     def _begin_market(self) -> None:
         if self._hub.refresh():

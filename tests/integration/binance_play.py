@@ -21,11 +21,11 @@ HIGH, DIP, SIZE = "50000.01", "49999.51", "0.1"
 
 
 def write_market(path: Path) -> None:
-    """Write a market that dips for a fifth of each second, with the same size at each price."""
+    """Write a market that dips for a fifth of every two seconds, of the same size all the time."""
     lines = ["timestamp,price,quantity"]
     for number in range(500):
         seconds, part = divmod(number, 50)
-        price = DIP if part >= 40 else HIGH
+        price = DIP if number % 100 >= 80 else HIGH
         lines.append(f"2026-01-01T00:00:{seconds:02}.{part * 20:03}Z,{price},{SIZE}")
     path.write_text("\n".join(lines) + "\n")
 

@@ -22,10 +22,10 @@ from typing import TypeVar
 
 from nautilus_enhanced.sandbox.binance.messages import MarketMessages
 from nautilus_enhanced.sandbox.binance.requests import NOT_FOUND
-from nautilus_enhanced.sandbox.binance.requests import TOO_MANY_REQUESTS
 from nautilus_enhanced.sandbox.binance.requests import UNAUTHORIZED
 from nautilus_enhanced.sandbox.binance.requests import ApiError
 from nautilus_enhanced.sandbox.binance.requests import integer
+from nautilus_enhanced.sandbox.binance.requests import refusal
 from nautilus_enhanced.sandbox.binance.requests import required
 from nautilus_enhanced.sandbox.binance.sessions import BinanceSession
 from nautilus_enhanced.sandbox.binance.sessions import SessionKind
@@ -183,11 +183,9 @@ class BinanceExchange(ABC, Generic[M]):
 
     def refusal(self, kind: FaultKind, *, is_order: bool) -> Answer:
         """Return a reject that no rule explains, or Binance's rate limit."""
-        if kind is FaultKind.RATE_LIMIT:
-            error = ApiError(-1003, "Too many requests.", TOO_MANY_REQUESTS)
-            return Answer(body=error.body(), status=error.status, headers={"Retry-After": "1"})
-        error = ApiError(-2010 if is_order else -1000, "Rejected: the venue was told to.")
-        return Answer(body=error.body(), status=error.status)
+        error = refusal(kind, is_order=is_order)
+        headers = {"Retry-After": "1"} if kind is FaultKind.RATE_LIMIT else {}
+        return Answer(body=error.body(), status=error.status, headers=headers)
 
     def session(self, kind: str, sender: FrameSender, names: Iterable[str]) -> BinanceSession:
         """Open a session."""

@@ -17,6 +17,7 @@ from decimal import InvalidOperation
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.sandbox.faults import FaultKind
 from nautilus_enhanced.sandbox.orders import OrderKind
 from nautilus_enhanced.sandbox.orders import OrderRequest
 from nautilus_enhanced.sandbox.orders import RejectReason
@@ -107,6 +108,13 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         """Return the JSON body."""
         return {"code": self.code, "msg": self.msg}
+
+
+def refusal(kind: FaultKind, *, is_order: bool) -> ApiError:
+    """Return the error for a reject that no rule explains, or for Binance's rate limit."""
+    if kind is FaultKind.RATE_LIMIT:
+        return ApiError(-1003, "Too many requests.", TOO_MANY_REQUESTS)
+    return ApiError(-2010 if is_order else -1000, "Rejected: the venue was told to.")
 
 
 def required(params: Mapping[str, str], name: str) -> str:

@@ -22,13 +22,16 @@ from nautilus_enhanced.sandbox.binance.messages import compact
 from nautilus_enhanced.sandbox.binance.requests import BAD_REQUEST
 from nautilus_enhanced.sandbox.binance.requests import UNAUTHORIZED
 from nautilus_enhanced.sandbox.binance.requests import ApiError
+from nautilus_enhanced.sandbox.binance.requests import refusal
 from nautilus_enhanced.sandbox.connection import FrameSender
 from nautilus_enhanced.sandbox.connection import text_frame
 from nautilus_enhanced.sandbox.dialect import NS_PER_MS
+from nautilus_enhanced.sandbox.dialect import Call
 from nautilus_enhanced.sandbox.dialect import MarketFrame
 from nautilus_enhanced.sandbox.dialect import Reply
 from nautilus_enhanced.sandbox.dialect import Session
 from nautilus_enhanced.sandbox.dialect import UserEvent
+from nautilus_enhanced.sandbox.faults import FaultKind
 
 
 MAX_STREAMS: Final = 1024
@@ -93,6 +96,21 @@ class BinanceSession(Session):
         """Return the answer to one message of the client."""
         return Reply(frames=[_encode(self._answer(text, now_ns // NS_PER_MS))])
 
+    def call(self, text: str) -> Call | None:
+        """Return the method that a message calls."""
+        message = _read(text)
+        return None if message is None else Call(name=f"WS {message.get('method')}")
+
+    def refuse(self, text: str, kind: FaultKind) -> Reply:
+        """Return an error that no rule explains, or Binance's rate limit."""
+        message_id = (_read(text) or {}).get("id")
+        if self.kind is not SessionKind.WS_API:
+            answer = _stream_error(message_id, "Rejected: the venue was told to.")
+        else:
+            error = refusal(kind, is_order=False)
+            answer = {"id": message_id, "status": error.status, "error": error.body()}
+        return Reply(frames=[_encode(answer)])
+
     def encode(self, frames: Iterable[MarketFrame]) -> list[bytes]:
         """Return market events in the session's envelope, or bare."""
         if self.kind is SessionKind.COMBINED:
@@ -110,11 +128,8 @@ class BinanceSession(Session):
         return _encode(event.payload)
 
     def _answer(self, text: str, now_ms: int) -> dict[str, Any]:
-        try:
-            message = json.loads(text)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
+        message = _read(text)
+        if message is None:
             return {"code": 3, "msg": "Invalid JSON: an object is expected"}
         method, params = message.get("method"), message.get("params")
         if self.kind is SessionKind.WS_API:
@@ -201,6 +216,14 @@ class BinanceSession(Session):
     def _stop_stream(self, _: Mapping[str, Any]) -> dict[str, Any]:
         self._keys.listen_key = None
         return {}
+
+
+def _read(text: str) -> dict[str, Any] | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def _encode(message: Any) -> bytes:

@@ -179,3 +179,35 @@ async def test_a_venue_that_delays_closes_at_once(client):
         await until(lambda: venue.statistics().delayed > 0)
         async with asyncio.timeout(5):
             await venue.close()
+
+
+async def ws_api(client, venue, method, number=1):
+    async with client.ws_connect(venue.ws_api_url) as ws:
+        await ws.send_json({"id": number, "method": method, "params": {"apiKey": "k"}})
+        return await ws.receive(timeout=30)
+
+
+async def test_faults_of_requests_over_websockets(client):
+    async with spot(
+        "rate-limit:on=request,match=session.logon,times=1",
+        "garbage:on=request,match=session.logon,after=1,times=1",
+        "drop:on=request,match=session.logon,after=2,times=1",
+        "delay:on=request,match=session.logon,after=3,times=1,ms=20",
+        "reject:on=request,match=WS SUBSCRIBE,times=1",
+    ) as venue:
+        limited = (await ws_api(client, venue, "session.logon", 7)).json()
+        assert (limited["id"], limited["status"], limited["error"]["code"]) == (7, 429, -1003)
+        garbage = await ws_api(client, venue, "session.logon")
+        with pytest.raises(ValueError, match="Expecting"):
+            garbage.json()
+        dropped = await ws_api(client, venue, "session.logon")
+        assert dropped.type is not aiohttp.WSMsgType.TEXT
+        assert (await ws_api(client, venue, "session.logon")).json()["status"] == 200
+        assert venue.statistics().faults == 4
+        async with client.ws_connect(f"{venue.ws_url}/ws") as ws:
+            message = {"id": 3, "method": "SUBSCRIBE", "params": ["btcusdt@bookTicker"]}
+            await ws.send_json(message)
+            assert (await ws.receive_json(timeout=30))["error"]["msg"].startswith("Rejected")
+            assert not venue.statistics().market_running
+            await ws.send_json(message)
+            assert await ws.receive_json(timeout=30) == {"result": None, "id": 3}
