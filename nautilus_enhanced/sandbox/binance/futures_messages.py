@@ -251,6 +251,23 @@ class FuturesMessages(MarketMessages):
             "marginAvailable": True,
             "updateTime": now_ms,
         }
+        position_held = {
+            "symbol": self.symbol,
+            "initialMargin": shared["initialMargin"],
+            "maintMargin": shared["maintMargin"],
+            "unrealizedProfit": amount(account.unrealized),
+            "positionInitialMargin": shared["positionInitialMargin"],
+            "openOrderInitialMargin": shared["openOrderInitialMargin"],
+            "leverage": str(account.leverage),
+            "isolated": False,
+            "entryPrice": amount(account.entry_price),
+            "maxNotional": str(MAX_NOTIONAL),
+            "bidNotional": "0",
+            "askNotional": "0",
+            "positionSide": "BOTH",
+            "positionAmt": self.size(account.position),
+            "updateTime": now_ms,
+        }
         return {
             "feeTier": 0,
             "canTrade": True,
@@ -270,7 +287,7 @@ class FuturesMessages(MarketMessages):
             "availableBalance": shared["availableBalance"],
             "maxWithdrawAmount": shared["maxWithdrawAmount"],
             "assets": [asset],
-            "positions": [],
+            "positions": [position_held],
         }
 
     def position_risk(self, account: MarginAccount, now_ms: int) -> list[dict[str, Any]]:

@@ -104,7 +104,11 @@ class SpotMessages(MarketMessages):
         detail : str
             The ``newOrderRespType``: ``ACK``, ``RESULT`` or ``FULL``.
         """
-        body = {**self._common(order), "transactTime": order.updated_ns // NS_PER_MS}
+        body = {
+            **self._common(order),
+            "transactTime": order.updated_ns // NS_PER_MS,
+            "workingTime": order.created_ns // NS_PER_MS,
+        }
         if detail == "ACK":
             kept = ("symbol", "orderId", "orderListId", "clientOrderId", "transactTime")
             return {name: body[name] for name in kept}

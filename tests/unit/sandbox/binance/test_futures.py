@@ -84,6 +84,8 @@ def test_an_order_from_acceptance_to_fill(exchange):
     (risk,) = call(exchange, "GET", "/fapi/v3/positionRisk", symbol="BTCUSDT").body
     assert (risk["positionAmt"], risk["entryPrice"]) == ("1.000", "99.00000000")
     assert risk["unRealizedProfit"] == "-0.75000000"
+    (held,) = call(exchange, "GET", "/fapi/v2/account").body["positions"]
+    assert (held["positionAmt"], held["leverage"]) == ("1.000", "20")
     (trade,) = call(exchange, "GET", "userTrades", symbol="BTCUSDT").body
     assert (trade["buyer"], trade["maker"], trade["realizedPnl"]) == (True, True, "0.00000000")
     (order,) = call(exchange, "GET", "allOrders", symbol="BTCUSDT").body
