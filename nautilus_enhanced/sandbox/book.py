@@ -17,6 +17,7 @@ from nautilus_enhanced.sandbox.orders import Side
 
 
 DEPTH_LEVELS: Final = 10
+MAX_QUOTES: Final = 1024
 
 # Price and size, best first.
 Levels: TypeAlias = list[tuple[Decimal, Decimal]]
@@ -68,70 +69,109 @@ class BookDiff:
     asks: Levels
 
 
-class BookFeed:
+class Book:
     """
-    Follow a book's changes, for those who keep a copy of it.
+    Hold the book as it is.
 
     Parameters
     ----------
     tick : Decimal
         The distance of the levels.
 
-    Notes
-    -----
-    `on_quote` is cheap: levels are worked out only for a snapshot or a diff. What is remembered
-    in between are the best prices that there were, and a quote of which neither price is new
-    adds nothing.
+    Attributes
+    ----------
+    update_id : int
+        How many quotes there were.
     """
 
     def __init__(self, tick: Decimal) -> None:
         self.update_id = 0
+        self.quote: Quote | None = None
         self._tick = tick
-        self._quote: Quote | None = None
-        self._published_id = 0
-        self._touches: dict[Side, set[Decimal]] = {Side.BUY: set(), Side.SELL: set()}
+
+    @property
+    def tick(self) -> Decimal:
+        """Return the distance of the levels."""
+        return self._tick
 
     def on_quote(self, quote: Quote) -> None:
         """Take a quote."""
         self.update_id += 1
-        self._quote = quote
-        self._touches[Side.BUY].add(quote.ask)
-        self._touches[Side.SELL].add(quote.bid)
+        self.quote = quote
+
+    def levels(self, side: Side) -> Levels:
+        """Return what an order of `side` would take from; nothing before the first quote."""
+        return levels_to_take(self.quote, side, self._tick) if self.quote else []
 
     def snapshot(self) -> BookSnapshot:
-        """Return the book as it is now; empty before the first quote."""
+        """Return the whole book; empty before the first quote."""
         return BookSnapshot(
             update_id=self.update_id,
-            bids=self._levels(Side.SELL),
-            asks=self._levels(Side.BUY),
+            bids=self.levels(Side.SELL),
+            asks=self.levels(Side.BUY),
         )
 
-    def skip(self) -> None:
-        """Forget what changed: nobody wants to know."""
-        self._published_id = self.update_id
-        if self._quote is not None:
-            self._touches = {Side.BUY: {self._quote.ask}, Side.SELL: {self._quote.bid}}
+
+class BookFeed:
+    """
+    Follow a book's changes from now on, for those who keep a copy of it.
+
+    A copy is right if its snapshot was taken after the feed began: so a client subscribes first.
+
+    Parameters
+    ----------
+    book : Book
+        The book; it takes each quote before the feed does.
+
+    Notes
+    -----
+    `on_quote` is cheap: levels are worked out only for a diff. What is remembered in between are
+    the quotes, and when there are more than `MAX_QUOTES` of them, their prices.
+    """
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._quotes: list[Quote] = []
+        self._touches: dict[Side, set[Decimal]] = {Side.BUY: set(), Side.SELL: set()}
+        self._begin()
+
+    def on_quote(self, quote: Quote) -> None:
+        """Take a quote."""
+        self._quotes.append(quote)
+        if len(self._quotes) > MAX_QUOTES:
+            self._fold()
 
     def diff(self) -> BookDiff | None:
         """Return what changed since the last diff, or None if nothing did."""
-        if self._published_id == self.update_id:
+        if self._published_id == self._book.update_id:
             return None
+        self._fold()
         diff = BookDiff(
             first_id=self._published_id + 1,
-            last_id=self.update_id,
+            last_id=self._book.update_id,
             bids=self._changes(Side.SELL),
             asks=self._changes(Side.BUY),
         )
-        self.skip()
+        self._begin()
         return diff
 
-    def _levels(self, side: Side) -> Levels:
-        return levels_to_take(self._quote, side, self._tick) if self._quote else []
+    def _begin(self) -> None:
+        self._published_id = self._book.update_id
+        for touches in self._touches.values():
+            touches.clear()
+        # The levels of this quote may go without another one at their prices.
+        self._quotes = [self._book.quote] if self._book.quote else []
+
+    def _fold(self) -> None:
+        """Keep the best prices that there were, in place of the quotes."""
+        self._touches[Side.BUY].update(quote.ask for quote in self._quotes)
+        self._touches[Side.SELL].update(quote.bid for quote in self._quotes)
+        self._quotes.clear()
 
     def _changes(self, side: Side) -> Levels:
         """Return the new size of each level that there was at any time since."""
-        now = dict(self._levels(side))
-        step = self._tick if side is Side.BUY else -self._tick
+        now = dict(self._book.levels(side))
+        step = self._book.tick if side is Side.BUY else -self._book.tick
         prices = {
             touch + i * step for touch in self._touches[side] for i in range(DEPTH_LEVELS)
         } | set(now)

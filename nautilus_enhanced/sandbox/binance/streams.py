@@ -20,6 +20,7 @@ from nautilus_enhanced.sandbox.binance.futures_messages import FuturesMessages
 from nautilus_enhanced.sandbox.binance.messages import MarketMessages
 from nautilus_enhanced.sandbox.binance.messages import compact
 from nautilus_enhanced.sandbox.binance.spot_messages import SpotMessages
+from nautilus_enhanced.sandbox.book import Book
 from nautilus_enhanced.sandbox.book import BookDiff
 from nautilus_enhanced.sandbox.book import BookFeed
 from nautilus_enhanced.sandbox.book import BookSnapshot
@@ -41,6 +42,7 @@ INTERVALS_MS: Final = {
     "1d": 24 * _H,
 }  # fmt: skip
 TICKER_MS: Final = 1_000
+_DIFF: Final = re.compile(r"depth(?:@(\d+)ms)?")
 _PARTIAL: Final = re.compile(r"depth(5|10|20)(?:@(\d+)ms)?")
 _KLINE: Final = re.compile(r"kline_(\w+)")
 _MARK: Final = re.compile(r"markPrice(?:@(1|3)s)?|!markPrice@arr(?:@(1|3)s)?")
@@ -79,7 +81,7 @@ class MarketStreams(ABC, Generic[M]):
 
     Attributes
     ----------
-    book : BookFeed
+    book : Book
         The book as ``GET depth`` shows it.
     tape : Tape
         The last trades.
@@ -87,7 +89,7 @@ class MarketStreams(ABC, Generic[M]):
 
     def __init__(self, messages: M, speeds_ms: tuple[int, ...]) -> None:
         self.messages = messages
-        self.book = BookFeed(messages.instrument.tick_size)
+        self.book = Book(messages.instrument.tick_size)
         self.tape = Tape()
         symbol = messages.symbol.lower()
         self._prefix = f"{symbol}@"
@@ -95,14 +97,6 @@ class MarketStreams(ABC, Generic[M]):
         self.trade_streams = frozenset({f"{symbol}@trade", f"{symbol}@aggTrade"})
         self._default_speed_ms = speeds_ms[0]
         self._speeds_ms = frozenset(speeds_ms)
-        # Whoever asks for a book and then for its changes must miss none in between: changes are
-        # followed whether they are wanted or not.
-        speeds = {f"{self._prefix}depth@{speed}ms": speed for speed in speeds_ms}
-        speeds[f"{self._prefix}depth"] = self._default_speed_ms
-        self._diffs = {
-            name: (BookFeed(messages.instrument.tick_size), _Beat(speed))
-            for name, speed in speeds.items()
-        }
         self._wanted: frozenset[str] = frozenset()
         self._makers: dict[str, Maker] = {}
         self._prepared_id = 0
@@ -127,9 +121,6 @@ class MarketStreams(ABC, Generic[M]):
     def on_quote(self, quote: Quote) -> None:
         """Follow the book."""
         self.book.on_quote(quote)
-        self.book.skip()
-        for feed, _ in self._diffs.values():
-            feed.on_quote(quote)
 
     def prepare(self, event: MarketEvent) -> MarketFrame | None:
         """Return the frame of an event that is not due yet, if it holds no time of sending."""
@@ -150,8 +141,6 @@ class MarketStreams(ABC, Generic[M]):
             self._print = self.tape.on_trade(event, now_ns)
         for name, maker in self._makers.items():
             frames += [self._frame(name, payload) for payload in maker(event, now_ms)]
-        if isinstance(event, Quote):
-            self._forget(now_ms)
         return frames
 
     @abstractmethod
@@ -169,12 +158,6 @@ class MarketStreams(ABC, Generic[M]):
     def _frame(self, stream: str, payload: str) -> MarketFrame:
         return MarketFrame(stream, f'{{"stream":"{stream}","data":{payload}}}', payload)
 
-    def _forget(self, now_ms: int) -> None:
-        """Let changes that nobody wants go by as if they had been sent."""
-        for name, (feed, beat) in self._diffs.items():
-            if name not in self._makers and beat.is_due(now_ms):
-                feed.skip()
-
     def _maker(  # noqa: PLR0911 (one return for each kind of stream)
         self, stream: str
     ) -> Maker | None:
@@ -190,8 +173,8 @@ class MarketStreams(ABC, Generic[M]):
             return self._make_ticker()
         if found := _KLINE.fullmatch(name):
             return self._make_klines(found[1])
-        if stream in self._diffs:
-            return self._make_diffs(stream)
+        if found := _DIFF.fullmatch(name):
+            return self._make_diffs(int(found[1] or self._default_speed_ms))
         if found := _PARTIAL.fullmatch(name):
             return self._make_partials(int(found[1]), int(found[2] or self._default_speed_ms))
         return None
@@ -231,13 +214,16 @@ class MarketStreams(ABC, Generic[M]):
 
         return make
 
-    def _make_diffs(self, stream: str) -> Maker:
-        feed, beat = self._diffs[stream]
+    def _make_diffs(self, speed_ms: int) -> Maker | None:
+        if speed_ms not in self._speeds_ms:
+            return None
+        feed, beat = BookFeed(self.book), _Beat(speed_ms)
 
         def make(event: MarketEvent, now_ms: int) -> list[str]:
-            if not isinstance(event, Quote) or not beat.is_due(now_ms):
+            if not isinstance(event, Quote):
                 return []
-            diff = feed.diff()
+            feed.on_quote(event)
+            diff = feed.diff() if beat.is_due(now_ms) else None
             return [] if diff is None else [self._diff(diff, now_ms)]
 
         return make
