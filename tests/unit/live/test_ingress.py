@@ -167,6 +167,8 @@ async def test_it_reads_while_the_trader_runs_and_hands_back(store, url):
     assert health(world.kernel).findings == ()
     await world.until(world.ingress._is_closed)
     assert world.came == [1, 2]
+    # A trader is stopped for longer than it takes to notice.
+    await world.until(lambda: not world.ingress._is_leaving)
     world.trader.is_running = True
     await world.until(lambda: world.came == [1, 2, 3])
     future.cancel()
