@@ -184,7 +184,7 @@ def test_a_command_that_is_forbidden_is_told_and_tried_again_at_a_bounded_rate(
             eventually(lambda: name.upper() in subscription.statistics().last_error.upper())
             eventually(lambda: subscription.health().state is not HealthState.HEALTHY)
         rate = Rate(store)
-        lasts(1.0, eventually)
+        lasts(0.5, eventually)
         rates = rate()
         # What waits for entries for up to 5 ms at a time while something is to be done is no loop.
         assert rates[name] < BOUND_PER_S, rates

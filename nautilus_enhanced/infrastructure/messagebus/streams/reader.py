@@ -230,7 +230,9 @@ class StreamReader(ConnectedThread):
         at_work = [s for s in streams.values() if s.work is not None and not self._is_barred(s)]
         is_busy = False
         for stream in at_work:
-            is_busy |= self._work(connection, stream)
+            # Not all of it at once: what is in hand counts as delivered if this process is killed.
+            if len(stream.in_hand) < PAGE:
+                is_busy |= self._work(connection, stream)
         readable = [stream for stream in streams.values() if not stream.is_held_up]
         if self.barred:
             self.barred = {s: until for s, until in self.barred.items() if streams.get(s.key) is s}
