@@ -60,7 +60,9 @@ def test_a_row_says_that_nothing_is_lost_only_if_its_test_looks(fault):
     body = source.partition(f"def {name}(")[2].partition("\n\n\n")[0]
     if row["lost"] == "nothing":
         # Through `has`, `check` or a comparison with all that was published.
-        assert re.search(r"\.has\(|check\(|by_topic|play\(|xlen\(LETTERS\)", body), name
+        assert re.search(
+            r"\.has\(|check\(|by_topic|play\(|xlen\(LETTERS\)|xpending_range\(", body
+        ), name
 
 
 def test_every_test_of_a_consumer_has_a_row_of_its_own():

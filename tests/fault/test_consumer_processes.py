@@ -118,14 +118,14 @@ def test_consumers_that_are_killed_again_and_again_handle_every_message(
     for _ in range(consumers):
         processes.start(pause_s=0.001)
     for _ in range(rounds):
-        publish(store, range(count, count + 50))
-        count += 50
+        publish(store, range(count, count + 20))
+        count += 20
         seen = len(processes.lines())
         eventually(lambda: len(processes.lines()) > seen + 10)  # noqa: B023 (called at once)
         time.sleep(rng.uniform(0.0, 0.1))
         processes.kill(rng.choice(processes.running))
         processes.start(pause_s=0.001)
-    eventually(lambda: processes.has(range(count)), 60.0)
+    eventually(lambda: processes.has(range(count)), 60.0 + rounds)
     eventually(lambda: pending(store) == 0)
     again = check(processes, count)
     # A handful each time: what was with the handler, or done and not yet told.

@@ -6,6 +6,7 @@ import time
 import pytest
 from consumers import GROUP
 from consumers import MEMBERS
+from consumers import SETTINGS
 from consumers import TOPICS
 from consumers import Handled
 from consumers import Rate
@@ -14,6 +15,7 @@ from consumers import consumer
 from consumers import key_of
 from consumers import pending
 from consumers import publish
+from msgspec.structs import replace
 
 from nautilus_enhanced.infrastructure.messagebus import HealthState
 
@@ -158,3 +160,33 @@ def test_what_is_trimmed_while_it_is_pending_is_counted_and_acknowledged(stored,
         eventually(lambda: pending(store, TOPICS[:1]) == 0)
         assert subscription.statistics().trimmed_while_pending == 3
     assert handled.by_topic[TOPICS[0]] == [0, 4, 5, 6, 9]
+
+
+def test_what_consumers_have_in_hand_is_pending_in_a_group_that_is_made_again(stored, eventually):
+    server, store = stored
+    go = threading.Event()
+    handled = Handled(lambda _: go.wait(30.0))
+    settings = replace(SETTINGS, order="none", read_count=10)
+    with (
+        consumer(server.port, handled, settings=settings) as first,
+        consumer(server.port, handled, settings=settings) as second,
+    ):
+        number = 0
+        # Both have something in hand.
+        while min(first.statistics().in_hand, second.statistics().in_hand) < 10:
+            publish(store, range(number, number + 1))
+            number += 1
+            time.sleep(0.005)
+        eventually(lambda: in_hand(first, second) == number * len(TOPICS))
+        for topic in TOPICS:
+            store.xgroup_destroy(key_of(topic), GROUP)
+        publish(store, range(number, number + 1))
+        number += 1
+        eventually(lambda: in_hand(first, second) >= number * len(TOPICS))
+        eventually(lambda: pending(store) == number * len(TOPICS))
+        go.set()
+        eventually(lambda: handled.has(range(number)) and pending(store) == 0)
+
+
+def in_hand(*subscriptions):
+    return sum(subscription.statistics().in_hand for subscription in subscriptions)

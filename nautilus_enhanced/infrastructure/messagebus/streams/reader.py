@@ -337,6 +337,10 @@ class StreamReader(ConnectedThread):
             ]
             if lost:
                 self._make_again(connection, lost)
+            if not self._ordered:
+                # Another consumer may have made the group again, with what was in its hand alone.
+                forced = [query for s in some if s not in lost for query in self._forced(s)]
+                connection.ask(forced)
         self._must_regain = False
 
     def _make_again(self, connection: BusConnection, lost: list[ReadStream]) -> None:
@@ -346,17 +350,35 @@ class StreamReader(ConnectedThread):
             if not self._refused(stream, about, f"{stream.name} cannot be read"):
                 stream.read_to = regained_position(stream.read_to, _facts(about))
                 known.append(stream)
-        answers = connection.ask([self._creation(stream) for stream in known])
-        for stream, answer in zip(known, answers, strict=True):
-            if not self._is_made(stream, answer):
-                continue
-            self.figures.counts["groups_created"] += 1
-            # What is in hand is pending again, in case that this process does not live to handle
-            # it. An entry that is gone the server leaves out.
-            ids = list(stream.in_hand)
-            if ids:
-                forced = commands.keep(stream.key, self._group, self._consumer, [*ids, b"FORCE"])
-                connection.ask([(stream.key, forced)])
+        # Told together, so that no group is made without what is in hand.
+        queries: list[tuple[ReadStream, tuple[bytes, bytes]]] = []
+        for stream in known:
+            queries.append((stream, self._creation(stream)))
+            queries += [(stream, forced) for forced in self._forced(stream)]
+        answers = connection.ask([query for _, query in queries])
+        for (stream, query), answer in zip(queries, answers, strict=True):
+            if query == self._creation(stream) and self._is_made(stream, answer):
+                self.figures.counts["groups_created"] += 1
+
+    def _forced(self, stream: ReadStream) -> list[tuple[bytes, bytes]]:
+        """
+        Return what makes that which is in hand pending again, in a group that did not know it.
+
+        Else it would be lost with this process. An entry that is gone the server leaves out.
+        """
+        ids = list(stream.in_hand)
+        return [
+            (
+                stream.key,
+                commands.keep(
+                    stream.key,
+                    self._group,
+                    self._consumer,
+                    [*ids[at : at + _AT_ONCE], b"FORCE"],
+                ),
+            )
+            for at in range(0, len(ids), _AT_ONCE)
+        ]
 
     # -- what was left behind --------------------------------------------------------------------
 
