@@ -121,6 +121,9 @@ _CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
 _SERIALIZE = "serialize_cost"
 _JOURNAL, _EVENT = "journal_throughput", "journal_order_event"
 _REQUEST = "request_response"
+_CONSUME, _HANDLED = "consume_throughput", "publish_to_handled"
+_CONSUME_CALL = "consume_call_cost"
+_TAILS = ("p50", "p99", "p99.9")
 _RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
@@ -254,6 +257,34 @@ TABLES = {
             ),
             Figure("bare sockets p50", f"{_REQUEST} p50", "ceiling", number),
             Figure("n", f"{_REQUEST} p50", "samples", samples),
+        ),
+    ),
+    _CONSUME: Table(
+        (Key("handler", "handler"), Key("decoded", "body"), Key("twin", "twin")),
+        (
+            Figure("ours msg/s", _CONSUME, "enhanced", count),
+            Figure("twin", _CONSUME, "stock", count),
+            Figure("ratio", _CONSUME, _RATIO, times),
+            Figure("bare socket", _CONSUME, "ceiling", count),
+            Figure("rounds", _CONSUME, "rounds", count),
+        ),
+    ),
+    _HANDLED: Table(
+        (Key("events/s", "per_s", count), Key("twin", "twin")),
+        (
+            *(Figure(f"ours {of} ms", f"{_HANDLED} {of}", "enhanced", number) for of in _TAILS),
+            *(Figure(f"twin {of}", f"{_HANDLED} {of}", "stock", number) for of in _TAILS),
+            Figure("n", f"{_HANDLED} p50", "samples", samples),
+        ),
+    ),
+    _CONSUME_CALL: Table(
+        (Key("streams", "streams", count),),
+        (
+            Figure("our call p50 µs", f"{_CONSUME_CALL} p50", "enhanced", number),
+            Figure("p99", f"{_CONSUME_CALL} p99", "enhanced", number),
+            Figure("XREAD p50", f"{_CONSUME_CALL} p50", "stock", number),
+            Figure("p99", f"{_CONSUME_CALL} p99", "stock", number),
+            Figure("n", f"{_CONSUME_CALL} p50", "samples", samples),
         ),
     ),
     _SERIALIZE: Table(

@@ -17,6 +17,7 @@ SHELL = re.findall(r"```\n(.*?)```", README, re.DOTALL)
 def test_the_python_snippets_run_one_after_the_other(server):
     # The one thing to change is where the server is.
     code = "\n".join(PYTHON).replace("port=6379", f"port={server.port}")
+    code = code.replace("redis://localhost:6379", server.connection_url)
     done = subprocess.run(
         [sys.executable, "-c", code + "\nnode.dispose()"],
         capture_output=True,
