@@ -18,12 +18,15 @@ from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import RejectedMessageError
 from nautilus_enhanced.infrastructure.messagebus.streams.book import DeliveryBook
+from nautilus_enhanced.infrastructure.messagebus.streams.scaling import WorkerLoad
+from nautilus_enhanced.infrastructure.messagebus.streams.scaling import wanted_workers
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
     from nautilus_enhanced.infrastructure.messagebus.streams.book import Delivery
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
     from nautilus_enhanced.infrastructure.messagebus.streams.handling import Handling
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 # How long a thread waits at most before it looks again.
 _LOOK_S: Final = 0.5
 _NS: Final = 1_000_000_000
+_NS_OF_MS: Final = 1_000_000
 
 
 class Runner(ABC):
@@ -77,6 +81,11 @@ class Runner(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._book!r})"
+
+    @property
+    def workers(self) -> int:
+        """Return how many threads call the handler; 0 where none is there for it alone."""
+        return 0
 
     @property
     def in_hand(self) -> int:
@@ -327,30 +336,40 @@ class DirectRunner(Runner):
 
 class ThreadRunner(Runner):
     """
-    Call a handler in threads of its own.
+    Call a handler in threads of its own, whose number goes with the work.
 
     Parameters
     ----------
-    threads : int
-        How many.
+    workers : WorkerSettings
+        Between how many threads, and when there is one more or one fewer.
     args : Any
         As for `Runner`.
     """
 
-    def __init__(self, threads: int, *args: Any) -> None:
+    def __init__(self, workers: WorkerSettings, *args: Any) -> None:
         super().__init__(*args)
         self._work = threading.Condition(self._lock)
-        self._threads = [
-            threading.Thread(target=self._run, name=f"nt-enhanced-handler-{n}", daemon=True)
-            for n in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._workers = workers
+        self._wanted = workers.min_workers
+        self._alive = 0
+        self._named = 0
+        # When the calls that are under way began, by thread, and how long those that are over took.
+        self._begun_ns: dict[int, int] = {}
+        self._busy_ns = 0
+        self._window_ns = self._changed_ns = self._clock.monotonic_ns()
+        with self._work:
+            self._hire()
+
+    @property
+    def workers(self) -> int:
+        """Return how many threads there are."""
+        return self._alive
 
     def submit(self, deliveries: list[Delivery]) -> None:
         """Take over what was read, from any thread."""
         with self._work:
             self._book.add(deliveries)
+            self._scale(self._clock.monotonic_ns())
             self._work.notify(len(deliveries))
 
     def wake(self) -> None:
@@ -364,26 +383,69 @@ class ThreadRunner(Runner):
         self.wake()
         self._tell()
 
+    def _hire(self) -> None:
+        """Start threads until there are as many as are wanted."""
+        while self._alive < self._wanted:
+            self._alive += 1
+            self._named += 1
+            name = f"nt-enhanced-handler-{self._named}"
+            threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _scale(self, now_ns: int) -> None:
+        """At the end of a window, see whether there should be more or fewer."""
+        length_ns = now_ns - self._window_ns
+        if length_ns < self._workers.window_ms * _NS_OF_MS or self.is_stopped:
+            return
+        under_way_ns = sum(
+            now_ns - max(begun, self._window_ns) for begun in self._begun_ns.values()
+        )
+        load = WorkerLoad(
+            workers=self._wanted,
+            busy_ns=self._busy_ns + under_way_ns,
+            window_ns=length_ns,
+            waiting=self._book.in_hand - self._book.in_progress,
+            unchanged_ns=now_ns - self._changed_ns,
+        )
+        self._window_ns = now_ns
+        self._busy_ns = 0
+        wanted = wanted_workers(load, self._workers)
+        if wanted != self._wanted:
+            self._wanted = wanted
+            self._changed_ns = now_ns
+            self._hire()
+
     def _run(self) -> None:
         while not self.is_stopped:
             with self._work:
                 now_ns = self._clock.monotonic_ns()
+                self._scale(now_ns)
+                if self._alive > self._wanted:
+                    self._alive -= 1
+                    return
                 found = self._next(now_ns) if self._may_run(now_ns) else None
                 if found is None:
                     self._work.wait(self._sleep_s(now_ns))
                     continue
+                self._begun_ns[threading.get_ident()] = now_ns
             delivery, message = found
             try:
                 self._handler(message)
             except BaseException as error:  # noqa: BLE001 (it would end the thread, and handling with it)
                 with self._work:
+                    self._ended()
                     self._failed(delivery, error)
                     self._work.notify()
             else:
                 with self._work:
+                    self._ended()
                     self._succeeded(delivery)
                     self._work.notify()
             self._tell()
+
+    def _ended(self) -> None:
+        """Note how long a call took of this window."""
+        begun_ns = self._begun_ns.pop(threading.get_ident())
+        self._busy_ns += self._clock.monotonic_ns() - max(begun_ns, self._window_ns)
 
     def _sleep_s(self, now_ns: int) -> float:
         due_ns = self._book.next_due_ns()

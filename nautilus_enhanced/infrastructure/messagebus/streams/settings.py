@@ -7,6 +7,7 @@ from typing import Literal
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.settings import Settings
+from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
 from nautilus_enhanced.infrastructure.messagebus.settings import check_range
 
@@ -39,6 +40,8 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
         threads of its own. ``auto`` is the loop where there is one.
     threads : int, default 1
         Threads for a handler that is called in threads (1 to 50).
+    workers : WorkerSettings, optional
+        A number of threads that goes with the work, instead of `threads`.
     concurrency : int, default 16
         Calls of an asynchronous handler that may be under way (1 to 10,000).
     lease_ms : int, default 10,000
@@ -68,6 +71,7 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
     read_count: int = 500
     run_in: Literal["auto", "loop", "threads"] = "auto"
     threads: int = 1
+    workers: WorkerSettings | None = None
     concurrency: int = 16
     lease_ms: int = 10_000
     streams_per_reader: int = 256
@@ -95,6 +99,17 @@ class SubscriptionSettings(Settings, frozen=True, kw_only=True):
             raise ConfigurationError(
                 "threads", self.threads, "1 where `run_in` is not 'threads'", "Set run_in='threads'"
             )
+        if self.workers is not None and (self.run_in != "threads" or self.threads != 1):
+            raise ConfigurationError(
+                "workers",
+                self.workers,
+                "None where `run_in` is not 'threads', or `threads` says how many",
+                "Set run_in='threads', and leave `threads` out",
+            )
+
+    def worker_settings(self) -> WorkerSettings:
+        """Return between how many threads there are for a handler."""
+        return self.workers or WorkerSettings(min_workers=self.threads, max_workers=self.threads)
 
     def pause_s(self, attempts: int) -> float | None:
         """

@@ -21,6 +21,8 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True, kw_only=True):
         Consumers of the group that are alive, this one included.
     in_hand : int
         Messages that were read and are not yet handled.
+    workers : int
+        Threads that call the handler; 0 on an event loop.
     read : int
         Entries that were read, those of other topics included.
     handled : int
@@ -64,6 +66,7 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True, kw_only=True):
     streams: int
     members: int
     in_hand: int
+    workers: int = 0
     read: int = 0
     handled: int = 0
     acknowledged: int = 0

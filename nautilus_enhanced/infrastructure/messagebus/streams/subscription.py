@@ -211,7 +211,7 @@ class Subscription:
                 "Subscribe from a coroutine, with `run_in` 'auto' or 'loop'",
             )
         if settings.run_in == "threads" or (settings.run_in == "auto" and loop is None):
-            return ThreadRunner(settings.threads, *args)
+            return ThreadRunner(settings.worker_settings(), *args)
         if loop is None:
             raise ConfigurationError(
                 "run_in", "loop", "'threads' or 'auto' where no event loop runs"
@@ -350,6 +350,7 @@ class Subscription:
             streams=self._keeper.streams,
             members=self._lease.members,
             in_hand=self._runner.in_hand,
+            workers=self._runner.workers,
             last_error=self._figures.last_error,
             last_failure=self._figures.last_failure,
             **{name: counts[name] for name in names if name in counts},

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
+from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.acknowledger import NoSettling
 from nautilus_enhanced.infrastructure.messagebus.streams.book import Delivery
 from nautilus_enhanced.infrastructure.messagebus.streams.handling import Handling
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(30)
 
 SETTINGS = SubscriptionSettings(retry_min_ms=1, retry_max_ms=2, max_deliveries=3)
+
+
+def fixed(workers: int) -> WorkerSettings:
+    return WorkerSettings(min_workers=workers, max_workers=workers)
+
+
 SOURCE = ReadStream(b"key", "", appeared=False)
 
 
@@ -216,11 +223,26 @@ def test_threads_share_the_work_and_keep_the_order_of_a_topic(parts, eventually)
         time.sleep(0.0005)
         got[message.topic].append(message.payload)
 
-    runner = parts.keep(ThreadRunner(3, *parts.args(handle)))
+    runner = parts.keep(ThreadRunner(fixed(3), *parts.args(handle)))
     runner.submit(messages(*(f"{topic}{number}" for number in range(9) for topic in "abcd")))
     assert runner.wait_until_idle(10.0)
     assert all(got[t] == [f"{t}{n}".encode() for n in range(9)] for t in "abcd")
     assert len(names) == 3
+
+
+def test_there_are_more_threads_where_there_is_more_to_do_and_fewer_afterwards(
+    parts, eventually
+) -> None:
+    gate = threading.Event()
+    workers = WorkerSettings(min_workers=1, max_workers=3, window_ms=10, cooldown_ms=0)
+    runner = parts.keep(ThreadRunner(workers, *parts.args(lambda _: gate.wait(10.0))))
+    assert runner.workers == 1
+    runner.submit(messages("a1", "b1", "c1", "d1"))
+    eventually(lambda: (runner.submit([]), runner.workers)[1] == 3)
+    assert runner.workers <= 3
+    gate.set()
+    assert runner.wait_until_idle(10.0)
+    eventually(lambda: (runner.submit([]), runner.wake(), runner.workers)[2] == 1)
 
 
 def test_a_failure_in_a_thread_is_tried_again_and_then_given_up(parts) -> None:
@@ -231,7 +253,7 @@ def test_a_failure_in_a_thread_is_tried_again_and_then_given_up(parts) -> None:
         if message.payload == b"a1":
             raise ValueError("never")
 
-    runner = parts.keep(ThreadRunner(1, *parts.args(handle)))
+    runner = parts.keep(ThreadRunner(fixed(1), *parts.args(handle)))
     runner.submit(messages("a1", "a2"))
     assert runner.wait_until_idle(10.0)
     assert tries == [b"a1"] * 3 + [b"a2"]
@@ -241,7 +263,7 @@ def test_a_failure_in_a_thread_is_tried_again_and_then_given_up(parts) -> None:
 
 def test_a_pause_holds_until_it_is_over(parts, eventually) -> None:
     handled: list[bytes] = []
-    runner = parts.keep(ThreadRunner(2, *parts.args(lambda m: handled.append(m.payload))))
+    runner = parts.keep(ThreadRunner(fixed(2), *parts.args(lambda m: handled.append(m.payload))))
     runner.pause()
     runner.submit(messages("a1"))
     assert not runner.wait_until_idle(0.05)
@@ -252,7 +274,7 @@ def test_a_pause_holds_until_it_is_over(parts, eventually) -> None:
 
 
 def test_room_is_waited_for_no_longer_than_allowed(parts) -> None:
-    runner = parts.keep(ThreadRunner(1, *parts.args(print)))
+    runner = parts.keep(ThreadRunner(fixed(1), *parts.args(print)))
     runner.pause()
     runner.submit(messages("a1"))
     before = time.monotonic()

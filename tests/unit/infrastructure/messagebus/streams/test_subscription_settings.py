@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 
 
@@ -32,6 +33,17 @@ def test_what_is_outside_of_its_range_is_told(field, value) -> None:
     with pytest.raises(ConfigurationError) as caught:
         SubscriptionSettings(**{field: value})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("more", [{}, {"run_in": "threads", "threads": 2}])
+def test_how_many_threads_is_said_once(more) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        SubscriptionSettings(workers=WorkerSettings(), **more)
+    assert caught.value.field == "workers"
+    settings = SubscriptionSettings(run_in="threads", threads=3).worker_settings()
+    assert (settings.min_workers, settings.max_workers) == (3, 3)
+    workers = WorkerSettings(max_workers=9)
+    assert SubscriptionSettings(run_in="threads", workers=workers).worker_settings() is workers
 
 
 @given(st.integers(1, 1_000), st.integers(0, 10_000), st.integers(3, 1_000), st.integers(1, 1_100))
