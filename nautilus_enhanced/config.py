@@ -80,6 +80,10 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
     serializer : {'enhanced', 'stock'}, default 'enhanced'
         Who serializes what is published, and what the cache writes to its database. The bytes
         are the same.
+    adapters : {'none', 'data', 'all'}, default 'none'
+        Which clients of venue adapters have their messages and connections counted and
+        measured, whatever factories make them: none, data clients, or execution clients, too.
+        Those of enhanced factories always have.
     fallback : {'stock', 'raise'}, default 'stock'
         What happens when a feature cannot work with what is installed: run it on the stock
         bus, or refuse to start. A server that is down is no reason for either.
@@ -113,6 +117,7 @@ class EnhancedMessageBusConfig(MessageBusConfig, frozen=True, forbid_unknown_fie
     dispatch: DispatchSettings | None = DispatchSettings()
     ingress: Literal["enhanced", "stock"] = "enhanced"
     serializer: Literal["enhanced", "stock"] = "enhanced"
+    adapters: Literal["none", "data", "all"] = "none"
     fallback: Literal["stock", "raise"] = "stock"
     buffers: BufferSettings | None = None
     priorities: PrioritySettings = PrioritySettings()
@@ -384,6 +389,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "publisher": (True, False),
     "ingress": ("enhanced", "stock"),
     "serializer": ("enhanced", "stock"),
+    "adapters": ("none", "data", "all"),
     "fallback": ("stock", "raise"),
     "encoding": ("json", "msgpack"),
 }

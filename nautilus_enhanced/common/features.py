@@ -41,6 +41,7 @@ class Feature(StrEnum):
     PUBLISHER = "publisher"
     INGRESS = "ingress"
     SERIALIZER = "serializer"
+    ADAPTERS = "adapters"
 
 
 class Reason(StrEnum):
@@ -140,9 +141,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         Whether the kernel is one of a backtest.
     has_embedded_server : bool
         Whether the extra ``embedded`` is installed.
-    kernel_problems, engine_problems, serializer_problems, ingress_problems : tuple[str, ...]
-        What verification found in the kernel, in the live engines, in what the enhanced
-        serializer writes, and in how the node reads external streams.
+    kernel_problems, engine_problems, serializer_problems : tuple[str, ...]
+        What verification found in the kernel, in the live engines, and in what the enhanced
+        serializer writes.
+    ingress_problems, adapter_problems : tuple[str, ...]
+        What it found in how the node reads external streams, and in how clients are built and
+        what they are made of.
     """
 
     nautilus_trader: str
@@ -154,6 +158,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     engine_problems: tuple[str, ...]
     serializer_problems: tuple[str, ...]
     ingress_problems: tuple[str, ...]
+    adapter_problems: tuple[str, ...] = ()
 
 
 def is_switched_off(environ: Mapping[str, str]) -> bool:
@@ -175,6 +180,7 @@ def decide(config: EnhancedMessageBusConfig, facts: Facts) -> Features:
         _decide_publisher(config, facts),
         _decide_ingress(config, facts),
         _decide_serializer(config, facts),
+        _decide_adapters(config, facts),
     )
     if config.fallback == "raise":
         for state in states:
@@ -262,6 +268,13 @@ def _decide_serializer(config: EnhancedMessageBusConfig, facts: Facts) -> Featur
     return _decide_host(feature, facts, facts.kernel_problems or facts.serializer_problems) or _on(
         feature
     )
+
+
+def _decide_adapters(config: EnhancedMessageBusConfig, facts: Facts) -> FeatureState:
+    feature = Feature.ADAPTERS
+    if config.adapters == "none":
+        return _off(feature, Reason.SWITCHED_OFF, remedy="set `adapters='all'` for their figures")
+    return _decide_host(feature, facts, facts.adapter_problems) or _on(feature)
 
 
 def _decide_host(feature: Feature, facts: Facts, problems: tuple[str, ...]) -> FeatureState | None:

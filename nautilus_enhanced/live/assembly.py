@@ -17,12 +17,18 @@ import nautilus_trader
 from nautilus_trader.common import Environment
 from nautilus_trader.common.component import Logger
 from nautilus_trader.common.enums import LogColor
+from nautilus_trader.data.client import MarketDataClient
+from nautilus_trader.execution.client import ExecutionClient
 from nautilus_trader.live.data_engine import LiveDataEngine
 from nautilus_trader.live.execution_engine import LiveExecutionEngine
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.live.node_builder import TradingNodeBuilder
 from nautilus_trader.live.risk_engine import LiveRiskEngine
 from nautilus_trader.system.kernel import NautilusKernel
 
+from nautilus_enhanced.adapters.registering import watch_registrations
+from nautilus_enhanced.adapters.registry import AdapterRegistry
+from nautilus_enhanced.adapters.registry import connect_adapters
 from nautilus_enhanced.common.features import Facts
 from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import Features
@@ -44,6 +50,7 @@ from nautilus_enhanced.live.engines import EnhancedLiveExecutionEngine
 from nautilus_enhanced.live.engines import EnhancedLiveRiskEngine
 from nautilus_enhanced.live.intake import ExternalIntake
 from nautilus_enhanced.live.monitor import NodeMonitor
+from nautilus_enhanced.live.verification import adapter_problems
 from nautilus_enhanced.live.verification import engine_problems
 from nautilus_enhanced.live.verification import ingress_problems
 from nautilus_enhanced.patches import PATCHES
@@ -90,6 +97,18 @@ def gather_facts(original: Callable[..., Any], config: Any) -> Facts:
         ),
         serializer_problems=kernel_serializer_problems(original) + serializer_problems(),
         ingress_problems=ingress_problems(TradingNode, NautilusKernel),
+        adapter_problems=adapter_problems(
+            {
+                kind.__name__: kind
+                for kind in (
+                    TradingNodeBuilder,
+                    LiveDataEngine,
+                    LiveExecutionEngine,
+                    MarketDataClient,
+                    ExecutionClient,
+                )
+            }
+        ),
     )
 
 
@@ -177,6 +196,7 @@ class NodeAssembly:
         self._ingress: NodeIngress | None = None
         self._url = self._settings.connection_url() or ""
         self._monitor: NodeMonitor | None = None
+        self._registry: AdapterRegistry | None = None
 
     def build(self, original: Callable[..., Any], name: str, config: Any, *args: Any) -> None:
         """Run the kernel's own constructor with our parts in it."""
@@ -220,6 +240,7 @@ class NodeAssembly:
                 self._dispatcher.before_exit = self._backing.client.save
             connect_flow(kernel, self._dispatcher)
         self._subscribe_engines()
+        self._observe_adapters()
         self._report()
 
     def _subscribe_engines(self) -> None:
@@ -244,6 +265,18 @@ class NodeAssembly:
         if self._ingress is not None:
             self._ingress.intake = intake
         log.info(f"data engine subscribed to {', '.join(dispatch.subscriptions)}", LogColor.BLUE)
+
+    def _observe_adapters(self) -> None:
+        """Let factories find where figures of clients go, and have stock ones' clients observed."""
+        if not self._decided.active:
+            # The node is stock, and so are its clients.
+            return
+        kernel = self._kernel
+        self._registry = connect_adapters(kernel, Logger("EnhancedMessageBus").warning)
+        if self._is_active(Feature.ADAPTERS):
+            watch_registrations(kernel.data_engine, self._registry)
+            if self._settings.adapters == "all":
+                watch_registrations(kernel.exec_engine, self._registry)
 
     # -- what the kernel builds instead ----------------------------------------------------------
 
@@ -371,8 +404,7 @@ class NodeAssembly:
             log.warning("the server's certificate is not verified: use that only in tests")
         if backing is None and self._settings.streams.trimming is not None:
             log.warning("streams.trimming has no effect: nothing is published by us on this node")
-        parts = (backing, self._dispatcher, self._ingress)
-        if any(part is not None for part in parts) and not kernel.loop.is_closed():
+        if self._decided.active and not kernel.loop.is_closed():
             self._monitor = NodeMonitor(
                 loop=kernel.loop,
                 log=log,
@@ -382,6 +414,7 @@ class NodeAssembly:
                 ingress=self._ingress,
                 interval_s=self._settings.monitoring.health_interval_secs,
                 trimmer=None if backing is None else backing.trimmer,
+                registry=self._registry,
             )
             self._monitor.start()
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Any
 from typing import NamedTuple
 
+from nautilus_enhanced.adapters.findings import adapter_findings
+from nautilus_enhanced.adapters.registry import AdapterRegistry
+from nautilus_enhanced.adapters.registry import registry_of
+from nautilus_enhanced.adapters.statistics import AdapterStatistics
 from nautilus_enhanced.common.flow import dispatcher_of
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
@@ -34,12 +38,15 @@ class NodeStatistics(Statistics, frozen=True, kw_only=True):
         Those of the external streams; None where there are none, or the stock reader reads them.
     trimming : TrimmerStatistics or None
         Those of what trims the node's streams; None without `streams.trimming`.
+    adapters : tuple[AdapterStatistics, ...]
+        Those of each enhanced client of an adapter, in the order that they were built.
     """
 
     dispatcher: DispatcherStatistics | None
     publisher: ClientStatistics | None
     ingress: IngressStatistics | None
     trimming: TrimmerStatistics | None
+    adapters: tuple[AdapterStatistics, ...] = ()
 
 
 def statistics(node: Any) -> NodeStatistics:
@@ -57,6 +64,7 @@ def statistics(node: Any) -> NodeStatistics:
         publisher=None if parts.client is None else parts.client.statistics(),
         ingress=None if parts.ingress is None else parts.ingress.statistics(),
         trimming=None if parts.trimmer is None else parts.trimmer.statistics(),
+        adapters=() if parts.registry is None else parts.registry.statistics(),
     )
 
 
@@ -77,8 +85,9 @@ def report_health(
     client: BufferedMessageBusClient | None,
     ingress: NodeIngress | None = None,
     trimmer: StreamTrimmer | None = None,
+    registry: AdapterRegistry | None = None,
 ) -> HealthReport:
-    """Return how dispatcher, publisher, ingress and trimmer are, together."""
+    """Return how dispatcher, publisher, ingress, trimmer and adapters are, together."""
     report = HealthReport(component="bus")
     if client is not None:
         report = report.merged(client.health())
@@ -88,6 +97,9 @@ def report_health(
     for part in (ingress, trimmer):
         if part is not None:
             report = report.merged(part.health())
+    if registry is not None:
+        findings = adapter_findings(registry.statistics(), registry.failures)
+        report = report.merged(HealthReport(component="adapters", findings=findings))
     return report
 
 
@@ -122,6 +134,7 @@ class _Parts(NamedTuple):
     client: BufferedMessageBusClient | None
     ingress: NodeIngress | None
     trimmer: StreamTrimmer | None
+    registry: AdapterRegistry | None
 
 
 def _parts(node: Any) -> _Parts:
@@ -133,4 +146,5 @@ def _parts(node: Any) -> _Parts:
         getattr(backing, "client", None),
         getattr(backing, "ingress", None),
         getattr(backing, "trimmer", None),
+        registry_of(kernel.msgbus),
     )

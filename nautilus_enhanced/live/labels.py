@@ -9,6 +9,7 @@ from nautilus_trader.common.messages import TradingStateChanged
 from nautilus_trader.core.message import Command
 from nautilus_trader.core.message import Event
 from nautilus_trader.data.messages import DataCommand
+from nautilus_trader.execution.reports import ExecutionMassStatus
 from nautilus_trader.execution.reports import ExecutionReport
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.data import IndexPriceUpdate
@@ -51,7 +52,7 @@ def priority_of_type(message_type: type) -> MessagePriority:
         return MessagePriority.NORMAL
     if issubclass(message_type, Command | TradingStateChanged):
         return MessagePriority.CRITICAL
-    if issubclass(message_type, Event | ExecutionReport):
+    if issubclass(message_type, Event | ExecutionReport | ExecutionMassStatus):
         return MessagePriority.HIGH
     return MessagePriority.NORMAL
 

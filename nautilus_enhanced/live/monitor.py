@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from nautilus_enhanced.adapters.registry import AdapterRegistry
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
@@ -50,6 +51,8 @@ class NodeMonitor:
         The dispatcher, if there is one.
     ingress : NodeIngress, optional
         What reads the external streams, if ours do.
+    registry : AdapterRegistry, optional
+        That of the adapters' clients, if there is one.
     interval_s : float
         Seconds between looks.
     trimmer : StreamTrimmer, optional
@@ -67,6 +70,7 @@ class NodeMonitor:
         interval_s: float,
         ingress: NodeIngress | None = None,
         trimmer: StreamTrimmer | None = None,
+        registry: AdapterRegistry | None = None,
     ) -> None:
         self._loop = loop
         self._log = log
@@ -76,6 +80,7 @@ class NodeMonitor:
         self._ingress = ingress
         self._interval_s = interval_s
         self._trimmer = trimmer
+        self._registry = registry
         self._last = HealthReport(component="bus")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,8 +95,10 @@ class NodeMonitor:
             self._timer = None
 
     def report(self) -> HealthReport:
-        """Return how publisher, dispatcher, ingress and trimmer are, together."""
-        return report_health(self._dispatcher, self._client, self._ingress, self._trimmer)
+        """Return how publisher, dispatcher, ingress, trimmer and adapters are, together."""
+        return report_health(
+            self._dispatcher, self._client, self._ingress, self._trimmer, self._registry
+        )
 
     def _look(self) -> None:
         if self._is_over():

@@ -26,6 +26,15 @@ ENQUEUING: Final = {
 }
 
 
+# What builds clients hands each of them to its engine by this method.
+REGISTERING: Final = "register_client"
+BUILDING: Final = ("build_data_clients", "build_exec_clients")
+CLIENT_METHODS: Final = {
+    "MarketDataClient": ("_handle_data", "_set_connected"),
+    "ExecutionClient": ("_send_order_event", "_send_account_state", "_set_connected"),
+}
+
+
 def engine_problems(classes: dict[str, Any]) -> tuple[str, ...]:
     """
     Return what is not as expected in the live engines, as sentences.
@@ -87,6 +96,38 @@ def ingress_problems(node: Any, kernel: Any) -> tuple[str, ...]:
             for name in names
             if name not in code.co_names
         )
+    return tuple(problems)
+
+
+def adapter_problems(classes: dict[str, Any]) -> tuple[str, ...]:
+    """
+    Return what is not as expected in how clients are built and what they are made of.
+
+    Parameters
+    ----------
+    classes : dict[str, type]
+        The node's builder, the two live engines that have clients, and the clients' base
+        classes, by name.
+    """
+    builder = classes.get("TradingNodeBuilder")
+    problems = []
+    for method in BUILDING:
+        code = _code(builder, method)
+        if code is None:
+            problems.append(f"TradingNodeBuilder.{method} is missing")
+        elif REGISTERING not in code.co_names:
+            problems.append(f"TradingNodeBuilder.{method} does not call {REGISTERING}")
+    problems.extend(
+        f"{name}.{REGISTERING} is missing"
+        for name in ("LiveDataEngine", "LiveExecutionEngine")
+        if not hasattr(classes.get(name), REGISTERING)
+    )
+    problems.extend(
+        f"{name}.{method} is missing"
+        for name, methods in CLIENT_METHODS.items()
+        for method in methods
+        if not hasattr(classes.get(name), method)
+    )
     return tuple(problems)
 
 

@@ -1,0 +1,126 @@
+"""
+What Interactive Brokers' clients send, which none of their own methods sees.
+
+Data and execution client share one ``InteractiveBrokersClient``, which has the socket: market data
+goes from it to the data engine by itself, and it alone knows when the connection is lost. And
+the execution client sends instruments that it has looked up to the data engine's endpoint.
+"""
+
+from __future__ import annotations
+
+import functools
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Protocol
+
+from nautilus_trader.model.instruments import Instrument
+
+from nautilus_enhanced.adapters.meter import SAMPLE_MASK
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nautilus_enhanced.adapters.observer import ClientObserver
+    from nautilus_enhanced.adapters.registry import AdapterRegistry
+
+
+# Who is at work when an instrument is sent: a task, and what it calls, has its own.
+_SENDER: ContextVar[ClientObserver | None] = ContextVar("sender", default=None)
+# The methods of the execution client that send instruments.
+_SENDING = ("generate_position_status_reports", "_handle_position_update")
+_SOCKET = "_client"
+
+
+class SharedClientHost(Protocol):
+    """What `SharedClientMixin` needs of the client it is mixed into."""
+
+    async def _handle_data(self, data: Any) -> None:
+        """Hand live data to the data engine."""
+
+    def _degrade(self) -> None:
+        """Note that the connection is lost."""
+
+    def _resume(self) -> None:
+        """Subscribe again, after the connection has come back."""
+
+
+class SharedClientMixin:
+    """Note the market data of the shared client, and whether its connection is lost."""
+
+    _nt_data: ClientObserver | None = None
+    # By their sides: the shared client outlives a node, whose successor takes the places.
+    _nt_sides: dict[str, ClientObserver]
+
+    def observe_with(self, observer: ClientObserver) -> None:
+        """Note from now on what concerns this client's side."""
+        self._nt_sides = {**getattr(self, "_nt_sides", {}), observer.side: observer}
+        self._nt_data = self._nt_sides.get("data")
+
+    async def _handle_data(self, data: Any) -> None:
+        observer = self._nt_data
+        if observer is not None:
+            try:
+                if not next(observer.meter.counts[type(data)]) & SAMPLE_MASK:
+                    observer.meter.sample(data)
+            except Exception as error:  # noqa: BLE001 (never the adapter's)
+                observer.fail(error)
+        await super()._handle_data(data)  # type: ignore[misc]  # SharedClientHost has it
+
+    def _degrade(self) -> None:
+        for observer in self._nt_sides.values():
+            observer.connection.note_lost(_SOCKET)
+        super()._degrade()  # type: ignore[misc]  # SharedClientHost has it
+
+    def _resume(self) -> None:
+        for observer in self._nt_sides.values():
+            observer.connection.note_regained(_SOCKET)
+        super()._resume()  # type: ignore[misc]  # SharedClientHost has it
+
+
+def attach(client: Any, observer: ClientObserver, registry: AdapterRegistry) -> None:
+    """
+    Note what goes past the methods of one of the two clients.
+
+    Parameters
+    ----------
+    client : InteractiveBrokersDataClient or InteractiveBrokersExecutionClient
+        The client.
+    observer : ClientObserver
+        Its observer.
+    registry : AdapterRegistry
+        The node's registry.
+    """
+    share(client._client, observer)  # noqa: SLF001 (the shared client, which nothing else leads to)
+    if observer.side == "execution":
+        registry.tap("DataEngine.process").show(_sender_of)
+        for name in _SENDING:
+            method = getattr(client, name, None)
+            if method is not None:
+                setattr(client, name, _sending(method, observer))
+
+
+def share(shared: Any, observer: ClientObserver) -> None:
+    """Have a shared client tell an observer what concerns its side."""
+    if not isinstance(shared, SharedClientMixin):
+        stock = type(shared)
+        mixed = type(f"Enhanced{stock.__name__}", (SharedClientMixin, stock), {})
+        shared.__class__ = mixed
+    shared.observe_with(observer)
+
+
+def _sender_of(message: Any) -> ClientObserver | None:
+    return _SENDER.get() if isinstance(message, Instrument) else None
+
+
+def _sending(method: Callable[..., Any], observer: ClientObserver) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def send(*args: Any, **kwargs: Any) -> Any:
+        token = _SENDER.set(observer)
+        try:
+            return await method(*args, **kwargs)
+        finally:
+            _SENDER.reset(token)
+
+    return send
