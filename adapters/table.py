@@ -92,7 +92,16 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
             If its module has no such name.
         """
         module, _, name = path.partition(":")
-        found = import_module(f"{_ADAPTERS}{self.name}.{module}")
+        try:
+            found = import_module(f"{_ADAPTERS}{self.name}.{module}")
+        except ModuleNotFoundError as error:
+            if self.requires and error.name == self.requires:
+                raise ImportError(
+                    f"NautilusTrader's {self.name} needs `{self.requires}`, which is missing: "
+                    f"run `pip install 'nautilus_trader[{self.extra}]'`",
+                    name=self.requires,
+                ) from error
+            raise
         other = self.names_1221.get(name)
         if other is not None and not hasattr(found, name):
             name = other
@@ -213,6 +222,21 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
     ),
     _usual("tardis", "Tardis", execution=False),
 )
+
+
+def adapter_called(name: str) -> Adapter:
+    """
+    Return an adapter by the name of its package.
+
+    Raises
+    ------
+    KeyError
+        If there is none of that name.
+    """
+    for adapter in ADAPTERS:
+        if adapter.name == name:
+            return adapter
+    raise KeyError(name)
 
 
 def adapter_of(client: type) -> Adapter | None:

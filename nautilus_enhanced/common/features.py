@@ -273,7 +273,7 @@ def _decide_serializer(config: EnhancedMessageBusConfig, facts: Facts) -> Featur
 def _decide_adapters(config: EnhancedMessageBusConfig, facts: Facts) -> FeatureState:
     feature = Feature.ADAPTERS
     if config.adapters == "none":
-        return _off(feature, Reason.SWITCHED_OFF, remedy="set `adapters='all'` for their figures")
+        return _off(feature, Reason.SWITCHED_OFF, remedy="set `adapters='all'`")
     return _decide_host(feature, facts, facts.adapter_problems) or _on(feature)
 
 

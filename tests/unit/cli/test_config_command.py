@@ -72,7 +72,13 @@ def test_an_enhanced_file_says_what_will_run(config, node):
     assert result["valid"]
     assert result["bus"] == "enhanced"
     states = {state["feature"]: state["active"] for state in result["features"]}
-    assert states == {"dispatch": True, "publisher": True, "ingress": True, "serializer": True}
+    assert states == {
+        "dispatch": True,
+        "publisher": True,
+        "ingress": True,
+        "serializer": True,
+        "adapters": False,
+    }
     assert result["problems"] == []
 
 

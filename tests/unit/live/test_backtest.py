@@ -39,7 +39,8 @@ def test_ours_is_ignored(bus, monkeypatch):
         decided = features(engine)
         assert decided.active == ()
         reasons = {state.reason for state in decided.states}
-        assert reasons == {Reason.BACKTEST}
+        # `adapters` is off unless it is asked for.
+        assert reasons == {Reason.BACKTEST, Reason.SWITCHED_OFF}
         assert type(engine.kernel.data_engine) is DataEngine
         assert not engine.kernel.msgbus.has_backing
         engine.run()

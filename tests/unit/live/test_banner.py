@@ -44,6 +44,7 @@ def test_it_says_versions_patches_features_durability_and_server():
         f"Python {platform.python_version()}",
         "patches: nautilus_trader.system.kernel (applied at run time)",
         "on: dispatch, publisher, ingress, serializer",
+        "off: adapters (switched off in the configuration) - set `adapters='all'`",
         "durability: memory for all lanes (memory is lost with the process)",
         "server: redis://someone:***@localhost:6379",
     ]
