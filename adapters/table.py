@@ -35,12 +35,11 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
         Those of 1.221.0 and 1.231.0 that have it.
     names_1221 : dict[str, str]
         What 1.221.0 calls a class, where it is another name.
-    requires : str
-        The module that it cannot be imported without, and that NautilusTrader does not bring.
-    distribution : str
-        What has that module on PyPI; `extra` is NautilusTrader's own name for it.
+    requires : tuple[str, ...]
+        The modules, in this or that version, that it cannot be imported without and that
+        NautilusTrader does not bring.
     extra : str
-        The extra of NautilusTrader that brings it.
+        The extra of NautilusTrader that brings them.
     hooks : tuple[tuple[str, str], ...]
         Where it tells that a socket has come back: the attribute of the client that has the
         method, an empty string for the client itself, and the method.
@@ -61,8 +60,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     factories: str = "factories"
     versions: tuple[str, ...] = ("1.221.0", "1.231.0")
     names_1221: dict[str, str] = {}
-    requires: str = ""
-    distribution: str = ""
+    requires: tuple[str, ...] = ()
     extra: str = ""
     hooks: tuple[tuple[str, str], ...] = ()
     sockets: tuple[str, ...] = ()
@@ -95,11 +93,11 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
         try:
             found = import_module(f"{_ADAPTERS}{self.name}.{module}")
         except ModuleNotFoundError as error:
-            if self.requires and error.name == self.requires:
+            if (error.name or "").partition(".")[0] in self.requires:
                 raise ImportError(
-                    f"NautilusTrader's {self.name} needs `{self.requires}`, which is missing: "
+                    f"NautilusTrader's {self.name} needs `{error.name}`, which is missing: "
                     f"run `pip install 'nautilus_trader[{self.extra}]'`",
-                    name=self.requires,
+                    name=(error.name or "").partition(".")[0],
                 ) from error
             raise
         other = self.names_1221.get(name)
@@ -140,8 +138,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
     _usual(
         "betfair",
         "Betfair",
-        requires="betfair_parser",
-        distribution="betfair-parser",
+        requires=("betfair_parser",),
         extra="betfair",
         hooks=(("", "_reconnect"),),
         passes_by="what the execution client sends to the data engine: seen in its `_handle_data`",
@@ -180,14 +177,15 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
             "DydxLiveDataClientFactory": "DYDXLiveDataClientFactory",
             "DydxLiveExecClientFactory": "DYDXLiveExecClientFactory",
         },
+        requires=("grpc", "v4_proto"),
+        extra="dydx",
         sockets=_WS,
     ),
     _usual("hyperliquid", "Hyperliquid", sockets=_WS),
     _usual(
         "interactive_brokers",
         "InteractiveBrokers",
-        requires="ibapi",
-        distribution="nautilus-ibapi",
+        requires=("ibapi",),
         extra="ib",
         attach="nautilus_enhanced.adapters.interactive_brokers.shared",
         without_event_time="quotes of a batch; trades and quotes tick by tick in whole seconds",
@@ -206,8 +204,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
     _usual(
         "polymarket",
         "Polymarket",
-        requires="py_clob_client_v2",
-        distribution="py-clob-client-v2",
+        requires=("py_clob_client_v2", "py_clob_client"),
         extra="polymarket",
         hooks=(("_ws_client", "_handle_reconnect"),),
     ),
