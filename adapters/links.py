@@ -1,5 +1,5 @@
 """
-How a client's connections are watched: by being told, or by asking once a second.
+How a client's connections are watched: by being told, or by asking four times a second.
 
 Some adapters have a method that runs whenever a socket has come back: a wrapper around it, on
 that one object, misses none. Others reconnect in Rust without a word, and can only be asked
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.adapters.observer import ClientObserver
 
 
-POLL_INTERVAL_S: Final = 1.0
+POLL_INTERVAL_S: Final = 0.25
 # What the clients of the Rust side call it.
 _QUESTIONS: Final = ("is_active", "is_connected")
 
@@ -140,7 +140,7 @@ class LinkWatch:
 
 class LinkPoll:
     """
-    Ask the sockets of all clients of a node, once a second while the node lives.
+    Ask the sockets of all clients of a node, four times a second while the node lives.
 
     Parameters
     ----------

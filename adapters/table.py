@@ -177,7 +177,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
             "DydxLiveDataClientFactory": "DYDXLiveDataClientFactory",
             "DydxLiveExecClientFactory": "DYDXLiveExecClientFactory",
         },
-        requires=("grpc", "v4_proto"),
+        requires=("grpc", "v4_proto", "bech32", "bip_utils", "ecdsa", "Crypto"),
         extra="dydx",
         sockets=_WS,
     ),
