@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 
 POLL_INTERVAL_S: Final = 0.25
-# What the clients of the Rust side call it.
-_QUESTIONS: Final = ("is_active", "is_connected")
 
 
 def hook_reconnects(
@@ -92,11 +90,13 @@ def sockets_of(client: Any, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]
 
 def is_up(socket: Any) -> bool | None:
     """Return whether a socket is up; None if it does not say."""
-    for question in _QUESTIONS:
-        ask = getattr(socket, question, None)
-        if ask is not None:
-            return bool(ask())
-    return None
+    is_active = getattr(socket, "is_active", None)
+    if is_active is None:
+        return None
+    # The socket that Python adapters share is active while it reconnects; those that venues have
+    # on the Rust side are not, and have no other question. dYdX's `is_connected` is always true.
+    is_reconnecting = getattr(socket, "is_reconnecting", None)
+    return bool(is_active()) and not (is_reconnecting is not None and is_reconnecting())
 
 
 class LinkWatch:

@@ -140,7 +140,7 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
         "Betfair",
         requires=("betfair_parser",),
         extra="betfair",
-        hooks=(("", "_reconnect"),),
+        hooks=(("", "_reconnect"), ("_stream", "post_reconnection")),
         passes_by="what the execution client sends to the data engine: seen in its `_handle_data`",
     ),
     Adapter(
@@ -179,7 +179,6 @@ ADAPTERS: Final[tuple[Adapter, ...]] = (
         },
         requires=("grpc", "v4_proto", "bech32", "bip_utils", "ecdsa", "Crypto"),
         extra="dydx",
-        sockets=_WS,
     ),
     _usual("hyperliquid", "Hyperliquid", sockets=_WS),
     _usual(
