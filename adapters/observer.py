@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -60,7 +61,7 @@ class ClientObserver:
         self._report = report
         self._requests = 0
         self._failures = 0
-        self._reports = 0
+        self._reports: Counter[str] = Counter()
         self._longest_ns = 0
         self._errors = 0
         self._last_error = ""
@@ -89,9 +90,7 @@ class ClientObserver:
         if reports is None:
             self._failures += 1
             return
-        self._reports += len(reports)
-        for report in reports:
-            next(self.meter.counts[type(report)])
+        self._reports.update(type(report).__name__ for report in reports)
 
     def fail(self, error: Exception) -> None:
         """Note an error of ours, and say the first."""
@@ -128,7 +127,7 @@ class ClientObserver:
             reports=ReportStatistics(
                 requests=self._requests,
                 failures=self._failures,
-                reports=self._reports,
+                reports=dict(self._reports),
                 longest_ms=self._longest_ns / 1e6,
             ),
             errors=self._errors,

@@ -93,21 +93,24 @@ class ReportStatistics(Statistics, frozen=True, kw_only=True):
     """
     Figures of the reports that a client was asked for, as reconciliation does.
 
+    What it sends by itself is among its messages instead, and some of it here as well.
+
     Attributes
     ----------
     requests : int
         Times that it was asked.
     failures : int
         Requests that ended with an error, or were cancelled.
-    reports : int
-        Reports that it returned; those in an ``ExecutionMassStatus`` count once.
+    reports : dict[str, int]
+        Reports that it returned, by their types. An ``ExecutionMassStatus`` counts once, and what
+        is in it where the client was asked for that, by itself.
     longest_ms : float
         The longest that a request took.
     """
 
     requests: int
     failures: int
-    reports: int
+    reports: dict[str, int]
     longest_ms: float
 
 

@@ -29,7 +29,8 @@ def attach(client: Any, observer: ClientObserver, registry: AdapterRegistry) -> 
     registry : AdapterRegistry
         The node's registry.
     """
-    account_id = client.account_id
+    # The inner client's, which sends: in 1.221 the outer one has none.
+    account_id = client._client.account_id  # noqa: SLF001 (nothing else leads to it)
 
     def sender_of(message: Any) -> ClientObserver | None:
         return observer if getattr(message, "account_id", None) == account_id else None

@@ -41,7 +41,7 @@ WELL = AdapterStatistics(
     messages=(QUOTES,),
     messages_per_second=1.0,
     connection=CONNECTION,
-    reports=ReportStatistics(requests=0, failures=0, reports=0, longest_ms=0.0),
+    reports=ReportStatistics(requests=0, failures=0, reports={}, longest_ms=0.0),
     errors=0,
     last_error="",
 )

@@ -259,8 +259,10 @@ async def test_reports_that_are_asked_for_are_noted_and_errors_pass():
     with pytest.raises(ValueError, match="the venue said no"):
         await client.generate_order_status_reports(None)
     told = client.observer.statistics()
-    assert (told.reports.requests, told.reports.reports, told.reports.failures) == (4, 3, 1)
-    assert told.count_of("OrderStatusReport") == 3
+    assert (told.reports.requests, told.reports.failures) == (4, 1)
+    assert told.reports.reports == {"OrderStatusReport": 3}
+    # Nothing was sent.
+    assert told.messages == ()
     assert told.errors == 0
     rig.loop.close()
 
@@ -271,7 +273,7 @@ async def test_a_mass_status_is_one_report_and_has_what_it_is_made_of():
     status = await client.generate_mass_status()
     assert status.client_id == ClientId("SIM")
     told = client.observer.statistics()
-    assert told.count_of("ExecutionMassStatus") == 1
+    assert told.reports.reports == {"ExecutionMassStatus": 1}
     assert told.reports.requests == 4
     rig.loop.close()
 
