@@ -108,7 +108,7 @@ class LinkWatch:
     client : LiveDataClient or LiveExecutionClient
         The client.
     names : tuple[str, ...]
-        The attributes that hold its sockets.
+        The attributes that hold its sockets; none where it tells by itself.
     observer : ClientObserver
         The client's observer.
     """
@@ -121,8 +121,9 @@ class LinkWatch:
         self._seen: set[str] = set()
 
     def ask(self) -> None:
-        """Ask all of them, and note what has changed."""
+        """Ask all of them, and note what has changed, and how many messages there were."""
         tracker = self._observer.connection
+        self._observer.meter.note()
         if not tracker.is_connected:
             self._seen.clear()
             return

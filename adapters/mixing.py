@@ -76,8 +76,9 @@ def mix(client: Any, registry: AdapterRegistry | None) -> Any:
     except Exception as error:  # noqa: BLE001 (the user's client may be of any make)
         registry.fail(f"{stock.__name__} could not be enhanced", error)
         return client
-    registry.add(observer)
     adapter = adapter_of(stock)
+    sockets = () if adapter is None else adapter.sockets
+    registry.add(observer, LinkWatch(client, sockets, observer))
     if adapter is not None:
         try:
             _attach(client, adapter, observer, registry)
@@ -100,7 +101,5 @@ def _attach(
 ) -> None:
     """Watch the client's connections, and what goes past its methods."""
     hook_reconnects(client, adapter.hooks, observer)
-    if adapter.sockets:
-        registry.links.add(LinkWatch(client, adapter.sockets, observer))
     if adapter.attach:
         import_module(adapter.attach).attach(client, observer, registry)

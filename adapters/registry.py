@@ -14,6 +14,7 @@ from nautilus_enhanced.adapters.observer import ClientObserver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nautilus_enhanced.adapters.links import LinkWatch
     from nautilus_enhanced.adapters.statistics import AdapterStatistics
 
 
@@ -35,7 +36,7 @@ class AdapterRegistry:
         self._observers: list[ClientObserver] = []
         self._taps: dict[str, EndpointTap] = {}
         self._failures: list[str] = []
-        self.links = LinkPoll(kernel.loop, lambda: kernel.trader.is_disposed)
+        self._links = LinkPoll(kernel.loop, lambda: kernel.trader.is_disposed)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._observers)} clients)"
@@ -49,9 +50,10 @@ class AdapterRegistry:
         """Return an observer for a client, not yet counted among the node's."""
         return ClientObserver(str(client.id), side, stock.__name__, self._report)
 
-    def add(self, observer: ClientObserver) -> None:
-        """Have an observer's figures among the node's."""
+    def add(self, observer: ClientObserver, watch: LinkWatch) -> None:
+        """Have an observer's figures among the node's, and its client watched."""
         self._observers.append(observer)
+        self._links.add(watch)
 
     def fail(self, what: str, error: Exception) -> None:
         """Note that something could not be put in place; the client is as it was, or nearly."""

@@ -118,6 +118,7 @@ _SLICE = "order_event_against_slice"
 _QUEUE, _ENGINE = "engine_queueing_overhead", "engine_throughput"
 _THROUGHPUT, _FLOOD = "publish_throughput", "publish_latency_under_flood"
 _CALL, _INTERFERENCE = "publish_call_cost", "trading_thread_interference"
+_ADAPTER = "adapter_overhead"
 _SERIALIZE = "serialize_cost"
 _JOURNAL, _EVENT = "journal_throughput", "journal_order_event"
 _REQUEST = "request_response"
@@ -129,6 +130,15 @@ _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
 
 TABLES = {
+    _ADAPTER: Table(
+        (Key("message", "message"), Key("looked at", "looks")),
+        (
+            Figure("enhanced µs", _ADAPTER, "enhanced", number),
+            Figure("stock", _ADAPTER, "stock", number),
+            Figure("the mixin", f"{_ADAPTER} excess", "enhanced", number),
+            Figure("rounds", _ADAPTER, "rounds", count),
+        ),
+    ),
     _BURST: Table(
         (Key("quotes", "backlog", count), _HANDLER, _LOOP),
         (

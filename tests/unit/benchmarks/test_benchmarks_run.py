@@ -16,6 +16,7 @@ COMPARISONS = sorted(
     for path in FOLDER.glob("*.py")
     if path.stem.startswith(
         (
+            "adapter_",
             "consume_",
             "engine_",
             "journal_",
