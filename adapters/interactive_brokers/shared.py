@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import functools
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
 from nautilus_trader.model.instruments import Instrument
 
+from nautilus_enhanced.adapters.connection import ConnectionTracker
 from nautilus_enhanced.adapters.meter import SAMPLE_MASK
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Mapping
 
     from nautilus_enhanced.adapters.observer import ClientObserver
     from nautilus_enhanced.adapters.registry import AdapterRegistry
@@ -51,11 +54,11 @@ class SharedClientMixin:
 
     _nt_data: ClientObserver | None = None
     # By their sides: the shared client outlives a node, whose successor takes the places.
-    _nt_sides: dict[str, ClientObserver]
+    _nt_sides: Mapping[str, ClientObserver] = MappingProxyType({})
 
     def observe_with(self, observer: ClientObserver) -> None:
         """Note from now on what concerns this client's side."""
-        self._nt_sides = {**getattr(self, "_nt_sides", {}), observer.side: observer}
+        self._nt_sides = {**self._nt_sides, observer.side: observer}
         self._nt_data = self._nt_sides.get("data")
 
     async def _handle_data(self, data: Any) -> None:
@@ -69,14 +72,19 @@ class SharedClientMixin:
         await super()._handle_data(data)  # type: ignore[misc]  # SharedClientHost has it
 
     def _degrade(self) -> None:
-        for observer in self._nt_sides.values():
-            observer.connection.note_lost(_SOCKET)
+        self._note(ConnectionTracker.note_lost)
         super()._degrade()  # type: ignore[misc]  # SharedClientHost has it
 
     def _resume(self) -> None:
-        for observer in self._nt_sides.values():
-            observer.connection.note_regained(_SOCKET)
+        self._note(ConnectionTracker.note_regained)
         super()._resume()  # type: ignore[misc]  # SharedClientHost has it
+
+    def _note(self, note: Callable[[ConnectionTracker, str], None]) -> None:
+        for observer in self._nt_sides.values():
+            try:
+                note(observer.connection, _SOCKET)
+            except Exception as error:  # noqa: BLE001 (never the adapter's)
+                observer.fail(error)
 
 
 def attach(client: Any, observer: ClientObserver, registry: AdapterRegistry) -> None:

@@ -177,7 +177,7 @@ def test_a_stock_configuration_is_left_alone():
     assert told["active"] == []
     assert told["engines"] == ENGINES
     assert rows()["stock configuration"]["reason"] == "`STOCK_CONFIG`"
-    assert len(told["reasons"]) == 4
+    assert len(told["reasons"]) == 5
     assert set(told["reasons"].values()) == {"STOCK_CONFIG"}
     assert "EnhancedMessageBus" not in output
 
