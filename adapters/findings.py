@@ -1,9 +1,10 @@
-"""What is not well with the clients of a node: told from their figures alone."""
+"""What is not well with the clients of a node: told from little, as it is asked all the time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from typing import Final
+from typing import NamedTuple
 
 from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
@@ -13,30 +14,48 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Iterator
 
-    from nautilus_enhanced.adapters.statistics import AdapterStatistics
+    from nautilus_enhanced.adapters.statistics import ConnectionStatistics
 
 
 OFTEN: Final = 3
 LONG_DOWN_S: Final = 10.0
-# How many of the sampled messages may come from the future before the clocks are doubted, and
-# how many there must be.
-_AHEAD_SHARE: Final = 0.5
-_ENOUGH: Final = 16
+
+
+class ClientCondition(NamedTuple):
+    """
+    What must be known of a client to say how it is.
+
+    Attributes
+    ----------
+    name : str
+        Its ID and its side.
+    connection : ConnectionStatistics
+        The figures of its connections.
+    ahead : tuple[str, ...]
+        The types of messages of which most happen, by the venue's clock, after they arrive.
+    last_error : str
+        The last error inside of its mixin, or an empty string.
+    """
+
+    name: str
+    connection: ConnectionStatistics
+    ahead: tuple[str, ...]
+    last_error: str
 
 
 def adapter_findings(
-    clients: Iterable[AdapterStatistics], failures: Iterable[str] = ()
+    clients: Iterable[ClientCondition], failures: Iterable[str] = ()
 ) -> tuple[HealthFinding, ...]:
     """
-    Return what is not well with clients, given their figures.
+    Return what is not well with clients.
 
     A latency that no message can tell, since the venue gives no time of its events, is not among
     it: nobody could mend it. It is in the figures.
 
     Parameters
     ----------
-    clients : Iterable[AdapterStatistics]
-        The figures of each client.
+    clients : Iterable[ClientCondition]
+        How each client is.
     failures : Iterable[str]
         What could not be put in place, as sentences.
     """
@@ -52,9 +71,8 @@ def adapter_findings(
     return tuple(findings)
 
 
-def _findings(client: AdapterStatistics) -> Iterator[HealthFinding]:
-    name = f"{client.client_id} ({client.side})"
-    connection = client.connection
+def _findings(client: ClientCondition) -> Iterator[HealthFinding]:
+    name, connection, ahead, last_error = client
     if connection.reconnects_10min >= OFTEN:
         yield HealthFinding(
             state=HealthState.DEGRADED,
@@ -70,20 +88,15 @@ def _findings(client: AdapterStatistics) -> Iterator[HealthFinding]:
             ),
             remedy=f"look at the network to the venue of {name}; the adapter keeps trying",
         )
-    ahead = [
-        row.message_type
-        for row in client.messages
-        if row.sampled >= _ENOUGH and row.ahead > _AHEAD_SHARE * row.sampled
-    ]
     if ahead:
         yield HealthFinding(
             state=HealthState.DEGRADED,
             reason=f"{name}: {', '.join(ahead)} happened, by the venue's clock, after they arrived",
             remedy="set this machine's clock (NTP): latencies are wrong by what it is behind",
         )
-    if client.errors:
+    if last_error:
         yield HealthFinding(
             state=HealthState.DEGRADED,
-            reason=f"the figures of {name} are not whole: {client.last_error}",
+            reason=f"the figures of {name} are not whole: {last_error}",
             remedy="report this as a bug; the adapter itself is not concerned",
         )

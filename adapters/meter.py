@@ -23,6 +23,7 @@ from nautilus_enhanced.adapters.statistics import SpreadStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterable
     from collections.abc import Sequence
 
 
@@ -31,6 +32,10 @@ MAX_SAMPLES: Final = 1_024
 SAMPLE_MASK: Final = 15
 WINDOW_NS: Final = 10_000_000_000
 _NOTE_NS: Final = 1_000_000_000
+# How many samples tell whether the clocks agree, how many there must be, and the share.
+LATEST: Final = 64
+_ENOUGH: Final = 16
+_AHEAD_SHARE: Final = 0.5
 _SHORTEST_NS: Final = 1_000_000_000
 
 
@@ -83,6 +88,13 @@ def spread_of(durations_ns: Sequence[int]) -> SpreadStatistics | None:
     ordered = sorted(durations_ns)
     p50, p95 = (ordered[min(len(ordered) - 1, len(ordered) * p // 100)] for p in (50, 95))
     return SpreadStatistics(p50=p50 / 1e6, p95=p95 / 1e6, max=ordered[-1] / 1e6)
+
+
+def is_mostly_ahead(times: Iterable[tuple[int, int, int]]) -> bool:
+    """Return whether most of the latest samples, if they are enough, come from the future."""
+    latest = list(islice(times, LATEST))
+    ahead = sum(ts_event > ts_init for ts_event, ts_init, _ in latest)
+    return len(latest) >= _ENOUGH and ahead > _AHEAD_SHARE * len(latest)
 
 
 def describe(
@@ -204,6 +216,14 @@ class MessageMeter:
             (note for note in reversed(notes) if note[0] <= now_ns - WINDOW_NS), notes[0]
         )
         return (self.total - before) * 1e9 / max(_SHORTEST_NS, now_ns - since_ns)
+
+    def ahead(self) -> tuple[str, ...]:
+        """Return the names of the types of which most messages come from the future."""
+        return tuple(
+            kind.__name__
+            for kind, times in self._samples.copy().items()
+            if is_mostly_ahead(reversed(times.copy()))
+        )
 
     def samples_of(self, message_type: type) -> tuple[Sample, ...]:
         """Return the samples of a type, the oldest first."""

@@ -12,6 +12,7 @@ from nautilus_trader.model.events import OrderSubmitted
 from nautilus_trader.model.instruments import Instrument
 
 from nautilus_enhanced.adapters.connection import ConnectionTracker
+from nautilus_enhanced.adapters.findings import ClientCondition
 from nautilus_enhanced.adapters.meter import MessageMeter
 from nautilus_enhanced.adapters.meter import count_of
 from nautilus_enhanced.adapters.meter import describe
@@ -101,6 +102,15 @@ class ClientObserver:
                 f"an error in the figures of {self.client_type} {self.client_id}, which goes on "
                 f"undisturbed: {self._last_error} - report this as a bug; it is told only once",
             )
+
+    def condition(self) -> ClientCondition:
+        """Return what tells how the client is; it is asked every second on the trading thread."""
+        return ClientCondition(
+            name=f"{self.client_id} ({self.side})",
+            connection=self.connection.statistics(),
+            ahead=self.meter.ahead(),
+            last_error=self._last_error,
+        )
 
     def statistics(self) -> AdapterStatistics:
         """Return every counter and gauge."""

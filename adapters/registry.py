@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from nautilus_enhanced.adapters.endpoints import EndpointTap
+from nautilus_enhanced.adapters.findings import adapter_findings
 from nautilus_enhanced.adapters.links import LinkPoll
 from nautilus_enhanced.adapters.observer import ClientObserver
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.adapters.links import LinkWatch
     from nautilus_enhanced.adapters.statistics import AdapterStatistics
+    from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 
 
 class AdapterRegistry:
@@ -40,11 +42,6 @@ class AdapterRegistry:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._observers)} clients)"
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """Return what could not be put in place, as sentences."""
-        return tuple(self._failures)
 
     def make_observer(self, client: Any, side: str, stock: type) -> ClientObserver:
         """Return an observer for a client, not yet counted among the node's."""
@@ -82,6 +79,11 @@ class AdapterRegistry:
             found.install(kernel.msgbus, endpoint)
             self._taps[endpoint] = found
         return found
+
+    def findings(self) -> tuple[HealthFinding, ...]:
+        """Return what is not well with the node's clients."""
+        conditions = (observer.condition() for observer in self._observers)
+        return adapter_findings(conditions, self._failures)
 
     def statistics(self) -> tuple[AdapterStatistics, ...]:
         """Return the figures of each enhanced client, in the order they were built."""

@@ -241,6 +241,7 @@ def verification() -> dict[str, Any]:
         "supported_version": facts.is_supported_version,
         "engine_problems": facts.engine_problems,
         "serializer_problems": facts.serializer_problems,
+        "adapter_problems": facts.adapter_problems,
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 from typing import NamedTuple
 
-from nautilus_enhanced.adapters.findings import adapter_findings
 from nautilus_enhanced.adapters.registry import AdapterRegistry
 from nautilus_enhanced.adapters.registry import registry_of
 from nautilus_enhanced.adapters.statistics import AdapterStatistics
@@ -98,8 +97,7 @@ def report_health(
         if part is not None:
             report = report.merged(part.health())
     if registry is not None:
-        findings = adapter_findings(registry.statistics(), registry.failures)
-        report = report.merged(HealthReport(component="adapters", findings=findings))
+        report = report.merged(HealthReport(component="adapters", findings=registry.findings()))
     return report
 
 

@@ -18,6 +18,7 @@ from nautilus_enhanced.adapters.meter import Sample
 from nautilus_enhanced.adapters.meter import count_of
 from nautilus_enhanced.adapters.meter import describe
 from nautilus_enhanced.adapters.meter import event_time_of
+from nautilus_enhanced.adapters.meter import is_mostly_ahead
 from nautilus_enhanced.adapters.meter import spread_of
 
 
@@ -152,3 +153,16 @@ def test_a_rate_is_that_of_the_last_ten_seconds_or_of_somewhat_longer(steps):
         if at <= max(begin, now[0] - 10 * S)
     ]
     assert any(told == pytest.approx(rate) for rate in possible)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "behind", "told"),
+    [(16, 0, True), (15, 0, False), (33, 31, True), (32, 32, False), (64, 900, False)],
+)
+def test_clocks_are_doubted_if_most_of_the_latest_messages_are_ahead(ahead, behind, told):
+    meter = MessageMeter()
+    for at in [*[(2, 1)] * ahead, *[(1, 2)] * behind]:
+        meter.sample(SimpleNamespace(ts_event=at[0], ts_init=at[1]))
+    assert meter.ahead() == (("SimpleNamespace",) if told else ())
+    latest = [(2, 1, 3)] * ahead + [(1, 2, 3)] * behind
+    assert is_mostly_ahead(reversed(latest)) == told
