@@ -173,7 +173,9 @@ async def with_stock(url: str, notes: Notes) -> None:
     """Read as a stock node reads its external streams."""
     port = int(url.rpartition(":")[2].partition("/")[0])
     reader = stock_publisher(port, None, external_streams=[KEY])
-    reading = asyncio.ensure_future(reader.stream(lambda message: notes.note(message.payload)))
+    reading = asyncio.ensure_future(
+        reader.stream(lambda message: notes.note(bytes(message.payload)))
+    )
     print("ready", flush=True)
     await asyncio.to_thread(notes.is_complete.wait, LIMIT_S)
     reader.close()
