@@ -74,8 +74,8 @@ def test_a_server_that_comes_late_gets_everything(enhanced_bus, free_port):
     result, row = json.loads(told), rows()["the server comes late"]
     assert row["engines"] == row["publisher"] == row["ingress"] == "enhanced"
     assert result["engines"] == [f"Enhanced{name}" for name in ENGINES]
-    parts = ("dispatch", "publisher", "ingress", "serializer")
-    assert result["reasons"] == dict.fromkeys(parts, quoted(row["reason"]))
+    parts = dict.fromkeys(("dispatch", "publisher", "ingress", "serializer"), quoted(row["reason"]))
+    assert result["reasons"] == parts | {"adapters": "SWITCHED_OFF"}
     assert output.count(quoted(row["log"])) == 1, output
     assert not result["timed_out"]
     assert result["before"] == [False, 0]

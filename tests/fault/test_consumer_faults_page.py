@@ -10,6 +10,8 @@ import pytest
 TESTS = Path(__file__).resolve().parent
 PAGE = TESTS.parents[1] / "docs" / "consumer-faults.md"
 COLUMNS = ("fault", "consumer", "lost", "again", "order", "test")
+# How a test looks whether all of it was handled.
+LOOKS = re.compile(r"\.has\(|check\(|by_topic|play\(|xlen\(LETTERS\)|xpending_range\(")
 # What is about rates and longer forms, not about a fault of its own.
 WITHOUT_A_ROW = {
     "test_a_consumer_that_is_idle_asks_little",
@@ -59,7 +61,6 @@ def test_a_row_says_that_nothing_is_lost_only_if_its_test_looks(fault):
     source = FUNCTIONS[name].read_text()
     body = source.partition(f"def {name}(")[2].partition("\n\n\n")[0]
     if row["lost"] == "nothing":
-        # Through `has`, `check` or a comparison with all that was published.
         assert re.search(
             r"\.has\(|check\(|by_topic|play\(|xlen\(LETTERS\)|xpending_range\(", body
         ), name

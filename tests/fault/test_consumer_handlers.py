@@ -100,6 +100,38 @@ async def test_a_coroutine_that_cancels_itself_is_one_that_failed_and_no_hot_loo
     assert calls == SETTINGS.max_deliveries
 
 
+async def test_coroutines_of_a_topic_run_one_after_the_other_while_connections_are_killed(stored):
+    server, store = stored
+    handled = Handled()
+    running = set()
+
+    async def handle(message):
+        assert message.topic not in running
+        running.add(message.topic)
+        await asyncio.sleep(0.001)
+        running.discard(message.topic)
+        if message.payload == b"3" and message.deliveries < 3:
+            raise ValueError("not yet")
+        handled(message)
+
+    def kill():
+        store.client_kill_filter(_type="normal", skipme=True)
+
+    async with StreamClient(
+        f"redis://127.0.0.1:{server.port}", naming=NAMING, connection=CONNECTION
+    ) as client:
+        subscription = client.subscribe("events.order.*", handle, group=GROUP, settings=SETTINGS)
+        for number in range(20):
+            publish(store, range(number * 10, number * 10 + 10))
+            kill()
+            await asyncio.sleep(0.02)
+        await until(lambda: handled.has(range(200)) and pending(store) == 0)
+        assert subscription.statistics().failed == 2 * len(TOPICS)
+    assert handled.is_ordered()
+    assert handled.doubles == 0
+    assert store.xlen(LETTERS) == 0
+
+
 # -- clocks --------------------------------------------------------------------------------------
 
 
