@@ -37,7 +37,7 @@ MAX_IDS: Final = 512
 # Dead letters in one go.
 MAX_LETTERS_AT_ONCE: Final = 32
 # What is done within this time is told together: nobody waits for it.
-_GATHER_S: Final = 0.001
+_GATHER_S: Final = 0.005
 _IDLE_S: Final = 1.0
 # How long dead letters wait that the server refuses.
 _PAUSE_S: Final = 0.2
