@@ -89,7 +89,7 @@ def test_bytes_of_an_old_connection_that_arrive_late_double_nothing(through, ser
     recover = client._writer._recover
 
     def count():
-        return sum(store.xlen(key) for key in store.scan_iter(_type="stream"))
+        return sum(store.xlen(key) for key in store.scan_iter("trader-*", _type="stream"))
 
     def recover_and_let_it_arrive(connection):
         recover(connection)

@@ -112,7 +112,7 @@ def test_a_consumer_says_when_there_is_no_server(script):
     assert "Traceback" not in done.stderr
 
 
-def test_a_subscriber_handles_what_came_before_and_what_comes(server):
+def test_a_subscriber_handles_what_came_before_and_what_comes(server, store):
     client = BufferedMessageBusClient(server.connection_url, naming=StreamNaming(trader_id="SUB-1"))
     client.start()
     client.publish_nowait("events.order.S-001", b'{"number":1}')
