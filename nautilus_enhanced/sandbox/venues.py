@@ -41,6 +41,7 @@ class VenueEntry:
 
 
 _BINANCE: Final = "nautilus_enhanced.sandbox.binance.venue"
+_OKX: Final = "nautilus_enhanced.sandbox.okx.venue"
 VENUES: Final = {
     "binance-spot": VenueEntry(
         module=_BINANCE,
@@ -69,6 +70,32 @@ VENUES: Final = {
             '    base_url_http="{http_url}", base_url_ws="{ws_api_url}",\n'
             '    base_url_ws_stream="{ws_url}")\n'
             '    # NautilusTrader 1.221: base_url_ws="{ws_url}", and no base_url_ws_stream'
+        ),
+    ),
+    "okx-swap": VenueEntry(
+        module=_OKX,
+        attribute="OKXSwapVenue",
+        about="OKX linear swaps",
+        data_fields=(
+            "OKXDataClientConfig(instrument_types=(OKXInstrumentType.SWAP,),\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
+        ),
+        exec_fields=(
+            "OKXExecClientConfig(instrument_types=(OKXInstrumentType.SWAP,),\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")'
+        ),
+    ),
+    "okx-spot": VenueEntry(
+        module=_OKX,
+        attribute="OKXSpotVenue",
+        about="OKX spot",
+        data_fields=(
+            "OKXDataClientConfig(instrument_types=(OKXInstrumentType.SPOT,),\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
+        ),
+        exec_fields=(
+            "OKXExecClientConfig(instrument_types=(OKXInstrumentType.SPOT,),\n"
+            '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")'
         ),
     ),
 }

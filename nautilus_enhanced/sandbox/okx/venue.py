@@ -1,0 +1,83 @@
+"""The OKX loopback venues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+from typing import Final
+
+from nautilus_enhanced.sandbox.accounts import CashAccount
+from nautilus_enhanced.sandbox.margin import MarginAccount
+from nautilus_enhanced.sandbox.market import MarketSource
+from nautilus_enhanced.sandbox.matching import MatchingEngine
+from nautilus_enhanced.sandbox.okx.exchange import OKXExchange
+from nautilus_enhanced.sandbox.venue import LoopbackVenue
+
+
+DEFAULT_BALANCES: Final = MappingProxyType({"BTC": Decimal(10), "USDT": Decimal(1_000_000)})
+DEFAULT_ASSET_BALANCE: Final = Decimal(1_000_000)
+
+
+class OKXSwapVenue(LoopbackVenue):
+    """
+    Serve OKX's linear perpetual swaps on the loopback interface, for one contract and one account.
+
+    Parameters
+    ----------
+    source : MarketSource
+        The market. It begins to flow at the first subscription to a channel with data.
+    wallet : Decimal
+        What the account has at first, in the quote asset.
+    api_key : str, optional
+        The only API key that is let in; by default any is. Signatures are not checked.
+    **options : Any
+        Further parameters of `LoopbackVenue`: ``host``, ``port``, ``send_buffer_bytes``,
+        ``faults`` and ``fault_seed``.
+    """
+
+    def __init__(
+        self,
+        source: MarketSource,
+        *,
+        wallet: Decimal = DEFAULT_ASSET_BALANCE,
+        api_key: str | None = None,
+        **options: Any,
+    ) -> None:
+        instrument = source.instrument
+        engine = MatchingEngine(instrument, MarginAccount(instrument, wallet))
+        super().__init__(source, OKXExchange(engine, is_spot=False, api_key=api_key), **options)
+
+
+class OKXSpotVenue(LoopbackVenue):
+    """
+    Serve OKX spot on the loopback interface, for one pair and one account.
+
+    Parameters
+    ----------
+    source : MarketSource
+        The market. It begins to flow at the first subscription to a channel with data.
+    balances : Mapping[str, Decimal], optional
+        What the account has at first; by default plenty of base and quote asset.
+    api_key : str, optional
+        The only API key that is let in; by default any is. Signatures are not checked.
+    **options : Any
+        Further parameters of `LoopbackVenue`: ``host``, ``port``, ``send_buffer_bytes``,
+        ``faults`` and ``fault_seed``.
+    """
+
+    def __init__(
+        self,
+        source: MarketSource,
+        *,
+        balances: Mapping[str, Decimal] | None = None,
+        api_key: str | None = None,
+        **options: Any,
+    ) -> None:
+        instrument = source.instrument
+        if balances is None:
+            assets = (instrument.base, instrument.quote)
+            balances = {a: DEFAULT_BALANCES.get(a, DEFAULT_ASSET_BALANCE) for a in assets}
+        engine = MatchingEngine(instrument, CashAccount(instrument, balances))
+        super().__init__(source, OKXExchange(engine, is_spot=True, api_key=api_key), **options)
