@@ -6,7 +6,6 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 from typing import Final
 from typing import TypeAlias
@@ -23,7 +22,8 @@ from nautilus_enhanced.sandbox.margin import MarginAccount
 from nautilus_enhanced.sandbox.market import MarketEvent
 from nautilus_enhanced.sandbox.market import Quote
 from nautilus_enhanced.sandbox.matching import MatchingEngine
-from nautilus_enhanced.sandbox.okx.messages import FIRST_ORDER_ID
+from nautilus_enhanced.sandbox.okx.listings import Listings
+from nautilus_enhanced.sandbox.okx.listings import page
 from nautilus_enhanced.sandbox.okx.messages import Messages
 from nautilus_enhanced.sandbox.okx.requests import BAD_REQUEST
 from nautilus_enhanced.sandbox.okx.requests import NOT_FOUND
@@ -40,13 +40,10 @@ from nautilus_enhanced.sandbox.okx.streams import MarketChannels
 from nautilus_enhanced.sandbox.okx.trading import Outcome
 from nautilus_enhanced.sandbox.okx.trading import Trading
 from nautilus_enhanced.sandbox.okx.units import Units
-from nautilus_enhanced.sandbox.orders import Filled
-from nautilus_enhanced.sandbox.orders import Order
 from nautilus_enhanced.sandbox.tape import candles
 
 
 BASE: Final = "/api/v5"
-MAX_LISTED: Final = 100
 MAX_LEVELS: Final = 400
 _SOCKETS: Final = "/ws/v5"
 _ALGO_REFUSED: Final = (51000, "Algo orders are not served by the loopback venue.")
@@ -78,6 +75,7 @@ class OKXExchange:
         self.messages = Messages(self.units)
         self.channels = MarketChannels(self.messages)
         self.trading = Trading(engine, self.messages)
+        self._listings = Listings(engine, self.messages)
         self._api_key = api_key
         self._endpoints: dict[tuple[str, str], tuple[bool, Endpoint]] = {
             ("GET", f"{BASE}/public/time"): (PUBLIC, self._time),
@@ -259,24 +257,27 @@ class OKXExchange:
 
     def _trades(self, request: Request) -> Answer:
         self._check_instrument(request)
-        newest_first = reversed(self.channels.tape.prints)
-        chosen = islice(newest_first, _limit(request))
-        return _data([self.messages.trade(print_) for print_ in chosen])
+        rows = (self.messages.trade(print_) for print_ in reversed(self.channels.tape.prints))
+        key = "ts" if request.params.get("type") == "2" else "tradeId"
+        return _data(page(request.params, rows, key=key, time="ts"))
 
     def _candles(self, request: Request) -> Answer:
         self._check_instrument(request)
         interval_ms = INTERVALS_MS.get(request.params.get("bar", "1m"))
         if interval_ms is None:
             raise ApiError(51000, "Parameter bar error", BAD_REQUEST)
-        made = candles(self.channels.tape.prints, interval_ms)
-        before, after = whole(request.params, "before"), whole(request.params, "after")
-        found = [
-            self.messages.candle(candle, is_closed=candle.close_ms < request.now_ms)
-            for candle in reversed(made)
-            if (before is None or candle.open_ms > before)
-            and (after is None or candle.open_ms < after)
-        ]
-        return _data(found[: _limit(request)])
+        rows = (
+            {"ts": candle.open_ms, "candle": candle}
+            for candle in reversed(candles(self.channels.tape.prints, interval_ms))
+        )
+        return _data(
+            [
+                self.messages.candle(
+                    row["candle"], is_closed=row["candle"].close_ms < request.now_ms
+                )
+                for row in page(request.params, rows, key="ts", time="ts")
+            ]
+        )
 
     # -- account ---------------------------------------------------------------------------------
 
@@ -286,8 +287,6 @@ class OKXExchange:
     def _positions(self, request: Request) -> Answer:
         account = self.engine.account
         if not isinstance(account, MarginAccount) or not account.position:
-            return _data([])
-        if not self._is_listed(request):
             return _data([])
         return _data([self.messages.position(account, request.now_ms)])
 
@@ -310,54 +309,16 @@ class OKXExchange:
         order = self.engine.find(**self.trading.order_ids(request.params))
         if order is None:
             raise ApiError(51603, "Order does not exist.")
-        return _data([self._listed(order)])
+        return _data([self._listings.order(order)])
 
     def _open_orders(self, request: Request) -> Answer:
-        orders = [self._listed(order) for order in reversed(self.engine.open_orders())]
-        return _data(self._page(request, orders, "ordId"))
+        return _data(self._listings.orders(request.params, is_open=True))
 
     def _closed_orders(self, request: Request) -> Answer:
-        closed = [self._listed(o) for o in reversed(self.engine.orders()) if not o.is_open]
-        return _data(self._page(request, closed, "ordId"))
+        return _data(self._listings.orders(request.params, is_open=False))
 
     def _fills(self, request: Request) -> Answer:
-        order_id = whole(request.params, "ordId")
-        fills = [
-            self.messages.fill(fill)
-            for fill in reversed(self.engine.fills)
-            if order_id in {None, FIRST_ORDER_ID + fill.order.order_id}
-        ]
-        return _data(self._page(request, fills, "billId"))
-
-    def _listed(self, order: Order) -> dict[str, Any]:
-        fills = [f for f in self.engine.fills if f.order.order_id == order.order_id]
-        last: Filled | None = fills[-1] if fills else None
-        body = self.messages.order(order, last)
-        if last is not None:
-            paid = sum(fill.commission for fill in fills)
-            body |= {"fee": str(-paid), "feeCcy": last.commission_asset}
-        return body
-
-    def _page(
-        self, request: Request, rows: Sequence[dict[str, Any]], key: str
-    ) -> list[dict[str, Any]]:
-        """Return the rows that a request asks for, the newest first."""
-        if not self._is_listed(request):
-            return []
-        after, before = whole(request.params, "after"), whole(request.params, "before")
-        chosen = (
-            row
-            for row in rows
-            if (after is None or int(row[key]) < after)
-            and (before is None or int(row[key]) > before)
-        )
-        return list(islice(chosen, _limit(request)))
-
-    def _is_listed(self, request: Request) -> bool:
-        """Return whether a request for a list is about the instrument at all."""
-        asked = request.params
-        kind, name = asked.get("instType") or self.units.kind, asked.get("instId")
-        return kind in {self.units.kind, "ANY"} and (name or self.units.name) == self.units.name
+        return _data(self._listings.fills(request.params))
 
     def _check_instrument(self, request: Request) -> None:
         """Raise `ApiError` 50014 or 51001 unless a request is about the instrument."""
@@ -382,8 +343,3 @@ def _nothing(_: Request) -> Answer:
 
 def _no_algo_orders(_: Request) -> Answer:
     raise ApiError(*_ALGO_REFUSED)
-
-
-def _limit(request: Request) -> int:
-    limit = whole(request.params, "limit") or MAX_LISTED
-    return max(1, min(limit, MAX_LISTED))

@@ -15,6 +15,7 @@ from nautilus_enhanced.sandbox.okx.account_messages import AccountMessages
 from nautilus_enhanced.sandbox.okx.account_messages import rounded
 from nautilus_enhanced.sandbox.okx.market_messages import MarketMessages
 from nautilus_enhanced.sandbox.okx.units import plain
+from nautilus_enhanced.sandbox.orders import ZERO
 from nautilus_enhanced.sandbox.orders import Amended
 from nautilus_enhanced.sandbox.orders import Expired
 from nautilus_enhanced.sandbox.orders import Filled
@@ -51,13 +52,27 @@ class Messages(MarketMessages, AccountMessages):
         The instrument, and how its sizes are written.
     """
 
-    def order(self, order: Order, fill: Filled | None = None) -> dict[str, Any]:
-        """Return an order as it stands, with its last fill if it is known."""
+    def order(
+        self, order: Order, fill: Filled | None = None, paid: Decimal = ZERO
+    ) -> dict[str, Any]:
+        """
+        Return an order as it stands.
+
+        Parameters
+        ----------
+        order : Order
+            The order.
+        fill : Filled, optional
+            Its last fill, or the one that the message is about.
+        paid : Decimal
+            The commissions of all its fills up to that one.
+        """
         size = self.units.size
         filled = order.filled
         average = plain(rounded(order.filled_quote / filled)) if filled else ""
         body = self._order(order.request, FIRST_ORDER_ID + order.order_id)
         body |= {
+            "fee": plain(-paid),
             "accFillSz": size(filled),
             "avgPx": average,
             "cTime": str(order.created_ns // NS_PER_MS),
@@ -69,6 +84,7 @@ class Messages(MarketMessages, AccountMessages):
         if fill is not None:
             body |= {
                 "execType": "M" if fill.is_maker else "T",
+                "feeCcy": fill.commission_asset,
                 "fillFee": plain(-fill.commission),
                 "fillFeeCcy": fill.commission_asset,
                 "fillPx": plain(fill.price),
@@ -89,10 +105,7 @@ class Messages(MarketMessages, AccountMessages):
             The commissions of all the order's fills up to this one.
         """
         fill = event if isinstance(event, Filled) else None
-        body = self.order(event.order, fill)
-        body["fee"] = plain(-paid)
-        if fill is not None:
-            body["feeCcy"] = fill.commission_asset
+        body = self.order(event.order, fill, paid)
         if isinstance(event, Amended):
             body |= {"amendResult": "0", "amendSource": "1", "reqId": ""}
         if isinstance(event, Expired) and not body["cancelSource"]:
