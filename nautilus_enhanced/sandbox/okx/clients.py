@@ -12,6 +12,8 @@ from typing import Any
 from typing import Literal
 from typing import TypeAlias
 
+from nautilus_enhanced.sandbox.errors import VenueError
+
 
 if TYPE_CHECKING:
     from nautilus_trader.adapters.okx.config import OKXDataClientConfig
@@ -34,6 +36,11 @@ def data_client_config(
         What the venue trades.
     **settings : Any
         Further fields of ``OKXDataClientConfig``; a venue made without a key takes any.
+
+    Raises
+    ------
+    VenueError
+        If the clients of this version of NautilusTrader cannot be pointed at it.
     """
     from nautilus_trader.adapters.okx.config import OKXDataClientConfig  # noqa: PLC0415
 
@@ -54,6 +61,11 @@ def exec_client_config(
         What the venue trades.
     **settings : Any
         Further fields of ``OKXExecClientConfig``; a venue made without a key takes any.
+
+    Raises
+    ------
+    VenueError
+        If the clients of this version of NautilusTrader cannot be pointed at it.
     """
     from nautilus_trader.adapters.okx.config import OKXExecClientConfig  # noqa: PLC0415
 
@@ -62,9 +74,15 @@ def exec_client_config(
 
 def _common(product: Product, http_url: str, ws_url: str) -> dict[str, Any]:
     from nautilus_trader.config import InstrumentProviderConfig  # noqa: PLC0415
+    from nautilus_trader.core import nautilus_pyo3  # noqa: PLC0415
     from nautilus_trader.core.nautilus_pyo3 import OKXContractType  # noqa: PLC0415
     from nautilus_trader.core.nautilus_pyo3 import OKXInstrumentType  # noqa: PLC0415
 
+    if not hasattr(nautilus_pyo3, "derive_okx_ws_url"):
+        raise VenueError(
+            "The OKX clients of this version of NautilusTrader connect to the real venue's "
+            "business websocket, whatever URL they are given; a loopback venue needs version 1.231."
+        )
     fields: dict[str, Any] = {
         "api_key": "loopback",
         "api_secret": "loopback",

@@ -45,6 +45,8 @@ from nautilus_enhanced.sandbox.tape import candles
 
 BASE: Final = "/api/v5"
 MAX_LEVELS: Final = 400
+MAX_TRADES: Final = 500
+MAX_CANDLES: Final = 300
 _SOCKETS: Final = "/ws/v5"
 _ALGO_REFUSED: Final = (51000, "Algo orders are not served by the loopback venue.")
 
@@ -259,7 +261,7 @@ class OKXExchange:
         self._check_instrument(request)
         rows = (self.messages.trade(print_) for print_ in reversed(self.channels.tape.prints))
         key = "ts" if request.params.get("type") == "2" else "tradeId"
-        return _data(page(request.params, rows, key=key, time="ts"))
+        return _data(page(request.params, rows, key=key, time="ts", most=MAX_TRADES))
 
     def _candles(self, request: Request) -> Answer:
         self._check_instrument(request)
@@ -275,7 +277,7 @@ class OKXExchange:
                 self.messages.candle(
                     row["candle"], is_closed=row["candle"].close_ms < request.now_ms
                 )
-                for row in page(request.params, rows, key="ts", time="ts")
+                for row in page(request.params, rows, key="ts", time="ts", most=MAX_CANDLES)
             ]
         )
 

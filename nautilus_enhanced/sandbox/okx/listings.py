@@ -17,7 +17,7 @@ from nautilus_enhanced.sandbox.orders import Filled
 from nautilus_enhanced.sandbox.orders import Order
 
 
-MAX_ROWS: Final = 100
+DEFAULT_ROWS: Final = 100
 
 
 class Listings:
@@ -78,7 +78,12 @@ class Listings:
 
 
 def page(
-    params: Mapping[str, str], rows: Iterable[dict[str, Any]], *, key: str, time: str
+    params: Mapping[str, str],
+    rows: Iterable[dict[str, Any]],
+    *,
+    key: str,
+    time: str,
+    most: int = DEFAULT_ROWS,
 ) -> list[dict[str, Any]]:
     """
     Return the rows that a request asks for.
@@ -87,11 +92,13 @@ def page(
     ----------
     params : Mapping[str, str]
         ``after`` and ``before`` bound the key, ``begin`` and ``end`` the time, both in OKX's
-        sense: ``after`` is for older rows. ``limit`` is 100 by default and at most.
+        sense: ``after`` is for older rows. ``limit`` is 100 by default.
     rows : Iterable[dict[str, Any]]
         The newest first.
     key, time : str
         The fields that are bounded; both are whole numbers.
+    most : int
+        The highest limit.
 
     Raises
     ------
@@ -108,7 +115,7 @@ def page(
         and (begin is None or int(row[time]) >= begin)
         and (end is None or int(row[time]) <= end)
     )
-    limit = max(1, min(whole(params, "limit") or MAX_ROWS, MAX_ROWS))
+    limit = max(1, min(whole(params, "limit") or DEFAULT_ROWS, most))
     return list(islice(chosen, limit))
 
 
