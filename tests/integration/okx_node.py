@@ -23,6 +23,7 @@ from nautilus_trader.config import LoggingConfig
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.config import TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
+from nautilus_trader.model.data import BarType
 from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import TimeInForce
@@ -86,7 +87,7 @@ class Trader(Strategy):
         super().__init__(config)
         self.instrument_id = instrument_id
         self.bid = None
-        self.quotes = self.trades = self.deltas = self.crossed = 0
+        self.quotes = self.trades = self.deltas = self.crossed = self.bars = self.marks = 0
         self.events = {}
         self.open_at_start = []
         self.positions_at_start = []
@@ -100,6 +101,9 @@ class Trader(Strategy):
         self.subscribe_quote_ticks(self.instrument_id)
         self.subscribe_trade_ticks(self.instrument_id)
         self.subscribe_order_book_deltas(self.instrument_id, BookType.L2_MBP)
+        self.subscribe_bars(BarType.from_str(f"{self.instrument_id}-1-SECOND-LAST-EXTERNAL"))
+        if self.instrument_id.symbol.value.endswith("-SWAP"):
+            self.subscribe_mark_prices(self.instrument_id)
 
     def on_stop(self):
         self.unsubscribe_quote_ticks(self.instrument_id)
@@ -111,6 +115,12 @@ class Trader(Strategy):
 
     def on_trade_tick(self, tick):
         self.trades += 1
+
+    def on_bar(self, bar):
+        self.bars += 1
+
+    def on_mark_price(self, price):
+        self.marks += 1
 
     def on_order_book_deltas(self, deltas):
         self.deltas += 1
@@ -267,11 +277,30 @@ async def trade(session):
     await session.cancel(after)
     found["crossed_books_after"] = trader.crossed
 
-    await session.submit(session.order(OrderSide.BUY, 0.1, KEPT), "OrderAccepted")  # 11
+    await cancel_all(session)
+    await session.submit(session.order(OrderSide.BUY, 0.1, KEPT), "OrderAccepted")  # 14
+    await until(lambda: trader.bars, "bars")
+    if session.product == "swap":
+        await until(lambda: trader.marks, "mark prices")
     found["positions"] = [str(p.signed_decimal_qty()) for p in trader.cache.positions_open()]
     found["balances"] = balances(session)
     found["figures"] = figures(session)
     return found
+
+
+async def cancel_all(session):
+    """Cancel two orders at once; ask for one that the venue does not serve."""
+    trader = session.trader
+    both = [session.order(OrderSide.BUY, 0.1, FAR) for _ in range(2)]  # 11 and 12
+    for order in both:
+        await session.submit(order, "OrderAccepted")
+    trader.cancel_all_orders(session.instrument_id)
+    for order in both:
+        await session.closed(order)
+    stop = trader.order_factory.stop_market(  # 13
+        session.instrument_id, OrderSide.SELL, both[0].quantity, both[0].price
+    )
+    await session.submit(stop, "OrderRejected")
 
 
 async def again(session):
