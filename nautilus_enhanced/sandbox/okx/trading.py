@@ -20,6 +20,7 @@ from nautilus_enhanced.sandbox.dialect import OrderCounts
 from nautilus_enhanced.sandbox.dialect import UserEvent
 from nautilus_enhanced.sandbox.margin import MarginAccount
 from nautilus_enhanced.sandbox.matching import MatchingEngine
+from nautilus_enhanced.sandbox.okx.market_messages import INSTRUMENT_CODE
 from nautilus_enhanced.sandbox.okx.messages import FIRST_ORDER_ID
 from nautilus_enhanced.sandbox.okx.messages import FIRST_REFUSED_ID
 from nautilus_enhanced.sandbox.okx.messages import Messages
@@ -177,10 +178,10 @@ class Trading:
     def _check_instrument(self, params: Mapping[str, Any]) -> None:
         """Raise `ApiError` 51001 unless a command is about the instrument."""
         named, code = params.get("instId"), params.get("instIdCode")
-        rules = self.messages.instrument()
-        if (named is None and code is None) or named not in {None, rules["instId"]}:
-            raise ApiError(51001, "Instrument ID does not exist.")
-        if code is not None and str(code) != str(rules["instIdCode"]):
+        is_named = named is not None or code is not None
+        right_name = named in {None, self.messages.units.name}
+        right_code = code is None or str(code) == str(INSTRUMENT_CODE)
+        if not (is_named and right_name and right_code):
             raise ApiError(51001, "Instrument ID does not exist.")
 
     def _place(

@@ -48,7 +48,7 @@ def sent(channels, event, now_ms=0):
     if isinstance(event, Quote):
         channels.on_quote(event)
     frames = channels.frames(event, now_ms * 1_000_000)
-    return [json.loads(frame.encoded[frame.encoded.index(b"{") :]) for frame in frames]
+    return [json.loads(frame.encoded[frame.encoded.index(b'{"') :]) for frame in frames]
 
 
 def test_only_what_is_wanted_is_made(channels):
