@@ -78,10 +78,12 @@ VENUES: Final = {
         about="OKX linear swaps",
         data_fields=(
             "OKXDataClientConfig(instrument_types=(OKXInstrumentType.SWAP,),\n"
+            '    api_passphrase="any",\n'
             '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
         ),
         exec_fields=(
             "OKXExecClientConfig(instrument_types=(OKXInstrumentType.SWAP,),\n"
+            '    api_passphrase="any",\n'
             '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")'
         ),
     ),
@@ -91,10 +93,12 @@ VENUES: Final = {
         about="OKX spot",
         data_fields=(
             "OKXDataClientConfig(instrument_types=(OKXInstrumentType.SPOT,),\n"
+            '    api_passphrase="any",\n'
             '    base_url_http="{http_url}", base_url_ws="{ws_url}")'
         ),
         exec_fields=(
             "OKXExecClientConfig(instrument_types=(OKXInstrumentType.SPOT,),\n"
+            '    api_passphrase="any",\n'
             '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")'
         ),
     ),
