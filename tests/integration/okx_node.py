@@ -185,12 +185,17 @@ class Session:
             lambda: f"market data: {trader.quotes} {trader.trades} {trader.deltas}",
         )
 
-    async def has_user_data(self):
+    async def drop_user_data(self):
+        """Drop the private websocket, and wait for another; say how many there were."""
+        before = (await self.ask("/loopback/statistics"))["connections_total"]
+        dropped = (await self.ask("/loopback/drop", "POST", on="user"))["dropped"]
         deadline = time.monotonic() + STEP_TIMEOUT_S
-        while not (await self.ask("/loopback/statistics"))["user_sessions"]:
-            if time.monotonic() > deadline:
-                raise TimeoutError("user data")
+        while time.monotonic() < deadline:
+            now = await self.ask("/loopback/statistics")
+            if now["connections_total"] > before and now["user_sessions"]:
+                return dropped
             await asyncio.sleep(0.02)
+        raise TimeoutError("user data")
 
     def order(self, side, quantity, price=None, **options):
         instrument = self.trader.cache.instrument(self.instrument_id)
@@ -268,13 +273,7 @@ async def trade(session):
     await session.submit(late, "OrderAccepted")
     await session.cancel(late)
 
-    found["dropped"] = [(await session.ask("/loopback/drop", "POST", on="market"))["dropped"]]
-    await session.has_market_data()
-    found["dropped"] += [(await session.ask("/loopback/drop", "POST", on="user"))["dropped"]]
-    await session.has_user_data()
-    after = session.order(OrderSide.BUY, 0.1, FAR)  # 10
-    await session.submit(after, "OrderAccepted")
-    await session.cancel(after)
+    found["dropped"] = await drop(session)
     found["crossed_books_after"] = trader.crossed
 
     await cancel_all(session)
@@ -286,6 +285,21 @@ async def trade(session):
     found["balances"] = balances(session)
     found["figures"] = figures(session)
     return found
+
+
+async def drop(session):
+    """Drop the sockets of either client, and trade on the new ones; say how many there were."""
+    trader = session.trader
+    dropped = [(await session.ask("/loopback/drop", "POST", on="market"))["dropped"]]
+    await session.has_market_data()
+    dropped.append(await session.drop_user_data())
+    after = session.order(OrderSide.BUY, 0.1, FAR)  # 10
+    await session.submit(after, "OrderAccepted")
+    await session.ask("/loopback/faults", "POST", fault="reject:on=order,match=cancel,times=1")
+    trader.cancel_order(after)
+    await session.wait(after, "OrderCancelRejected")
+    await session.cancel(after)
+    return dropped
 
 
 async def cancel_all(session):
