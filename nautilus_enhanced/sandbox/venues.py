@@ -41,6 +41,7 @@ class VenueEntry:
 
 
 _BINANCE: Final = "nautilus_enhanced.sandbox.binance.venue"
+_BYBIT: Final = "nautilus_enhanced.sandbox.bybit.venue"
 _OKX: Final = "nautilus_enhanced.sandbox.okx.venue"
 VENUES: Final = {
     "binance-spot": VenueEntry(
@@ -70,6 +71,36 @@ VENUES: Final = {
             '    base_url_http="{http_url}", base_url_ws="{ws_api_url}",\n'
             '    base_url_ws_stream="{ws_url}")\n'
             '    # NautilusTrader 1.221: base_url_ws="{ws_url}", and no base_url_ws_stream'
+        ),
+    ),
+    "bybit": VenueEntry(
+        module=_BYBIT,
+        attribute="BybitLinearVenue",
+        about="Bybit linear perpetuals",
+        data_fields=(
+            "BybitDataClientConfig(product_types=(BybitProductType.LINEAR,),\n"
+            '    base_url_http="{http_url}", instrument_status_poll_secs=None)\n'
+            '    # with public_socket_factory(BybitLiveDataClientFactory, "{ws_url}")'
+        ),
+        exec_fields=(
+            "BybitExecClientConfig(product_types=(BybitProductType.LINEAR,),\n"
+            '    base_url_http="{http_url}", base_url_ws_private="{ws_url}/v5/private",\n'
+            '    base_url_ws_trade="{ws_api_url}")'
+        ),
+    ),
+    "bybit-spot": VenueEntry(
+        module=_BYBIT,
+        attribute="BybitSpotVenue",
+        about="Bybit spot",
+        data_fields=(
+            "BybitDataClientConfig(product_types=(BybitProductType.SPOT,),\n"
+            '    base_url_http="{http_url}", instrument_status_poll_secs=None)\n'
+            '    # with public_socket_factory(BybitLiveDataClientFactory, "{ws_url}")'
+        ),
+        exec_fields=(
+            "BybitExecClientConfig(product_types=(BybitProductType.SPOT,),\n"
+            '    base_url_http="{http_url}", base_url_ws_private="{ws_url}/v5/private",\n'
+            '    base_url_ws_trade="{ws_api_url}")'
         ),
     ),
     "okx-swap": VenueEntry(
