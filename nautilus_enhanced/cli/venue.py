@@ -92,7 +92,7 @@ def command(
     """
     Run a venue on this machine that speaks a real one's protocol.
 
-    NAME is binance-spot, binance-futures, okx-swap or okx-spot.
+    NAME is binance-spot, binance-futures, bybit, bybit-spot, okx-swap or okx-spot.
     NautilusTrader's own clients trade on it, on any bus;
     any API key is let in and signatures are not checked. Prices are made up, or replayed from a
     file; orders fill against them.

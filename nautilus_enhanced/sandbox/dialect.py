@@ -111,10 +111,13 @@ class Call:
         By which a fault may choose it.
     is_order : bool
         Whether it places, changes or cancels orders.
+    takes_ms : int
+        How long the venue takes at least before it does anything.
     """
 
     name: str
     is_order: bool = False
+    takes_ms: int = 0
 
 
 @dataclass(kw_only=True, slots=True)

@@ -266,12 +266,13 @@ class LoopbackVenue:
 
     async def _serve_message(self, session: Session, text: str) -> None:
         call = session.call(text)
-        verdict = Verdict()
+        verdict, delay_ms = Verdict(), 0
         if call is not None:
             verdict = self.faults.verdict(call.name, is_order=call.is_order)
-        if verdict.delay_ms:
+            delay_ms = max(verdict.delay_ms, call.takes_ms)
+        if delay_ms:
             # What the client sends meanwhile waits behind it.
-            await asyncio.sleep(verdict.delay_ms / 1000)
+            await asyncio.sleep(delay_ms / 1000)
         if verdict.refuse is not None:
             reply = session.refuse(text, verdict.refuse)
         else:

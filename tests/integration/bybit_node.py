@@ -81,7 +81,6 @@ class Trader(Strategy):
         self.instrument_id = instrument_id
         self.bid = None
         self.quotes = self.trades = self.deltas = self.marks = self.crossed = 0
-        self.late_quotes = 0
         self.events = {}
         self.margin_results = []
         self.open_at_start = []
@@ -108,7 +107,6 @@ class Trader(Strategy):
 
     def on_quote_tick(self, tick):
         self.quotes += 1
-        self.late_quotes += tick.ts_event > tick.ts_init
         self.bid = tick.bid_price.as_double()
 
     def on_trade_tick(self, tick):
@@ -299,7 +297,6 @@ async def trade(session):
     found["margin_results"] = trader.margin_results
     found["positions"] = [str(p.signed_decimal_qty()) for p in trader.cache.positions_open()]
     found["balances"] = balances(session)
-    found["late_quotes"] = trader.late_quotes
     return found | observed(session)
 
 
