@@ -52,9 +52,9 @@ def data_client_config(
     VenueError
         If this NautilusTrader's Bybit clients are not those that the venue speaks with.
     """
-    fields = _common(product, http_url, api_key, api_secret)
     from nautilus_trader.adapters.bybit.config import BybitDataClientConfig  # noqa: PLC0415
 
+    fields = _common(BybitDataClientConfig, product, http_url, api_key, api_secret)
     # The venue says nothing of instruments' states beyond their list.
     fields["instrument_status_poll_secs"] = None
     return BybitDataClientConfig(**fields | settings)
@@ -89,9 +89,9 @@ def exec_client_config(
     VenueError
         If this NautilusTrader's Bybit clients are not those that the venue speaks with.
     """
-    fields = _common(product, http_url, api_key, api_secret)
     from nautilus_trader.adapters.bybit.config import BybitExecClientConfig  # noqa: PLC0415
 
+    fields = _common(BybitExecClientConfig, product, http_url, api_key, api_secret)
     fields["base_url_ws_private"] = f"{ws_url}/v5/private"
     fields["base_url_ws_trade"] = ws_api_url
     return BybitExecClientConfig(**fields | settings)
@@ -146,16 +146,19 @@ def _lead_to(client: Any, ws_url: str) -> None:
         sockets[product_type] = socket
 
 
-def _common(product: Product, http_url: str, api_key: str, api_secret: str) -> dict[str, Any]:
+def _common(
+    config: Any, product: Product, http_url: str, api_key: str, api_secret: str
+) -> dict[str, Any]:
     from nautilus_trader.config import InstrumentProviderConfig  # noqa: PLC0415 (heavy)
     from nautilus_trader.core import nautilus_pyo3  # noqa: PLC0415 (heavy)
 
-    kinds = getattr(nautilus_pyo3, "BybitProductType", None)
-    if kinds is None or not hasattr(nautilus_pyo3, "BybitWebSocketClient"):
+    # The clients that came before had flags where these have an environment.
+    if "environment" not in config.__struct_fields__:
         raise VenueError(
-            "This NautilusTrader's Bybit clients are not those that the venue speaks with; "
+            "This NautilusTrader's Bybit clients are not those that the loopback venue speaks with; "
             "use version 1.231.0."
         )
+    kinds = nautilus_pyo3.BybitProductType
     return {
         "api_key": api_key,
         "api_secret": api_secret,
