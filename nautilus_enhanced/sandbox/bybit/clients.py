@@ -155,7 +155,7 @@ def _common(
     # The clients that came before had flags where these have an environment.
     if "environment" not in config.__struct_fields__:
         raise VenueError(
-            "This NautilusTrader's Bybit clients are not those that the loopback venue speaks with; "
+            "This NautilusTrader's Bybit clients are not those that the venue speaks with; "
             "use version 1.231.0."
         )
     kinds = nautilus_pyo3.BybitProductType
