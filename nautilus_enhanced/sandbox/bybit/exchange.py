@@ -384,10 +384,12 @@ class BybitExchange:
         start, end = integer(request.params, "startTime"), integer(request.params, "endTime")
         if not self._is_here(request):
             return self._list([])
+        only_stops = request.params.get("orderFilter") == "StopOrder"
         found = [
             order
             for order in orders
-            if (start is None or order.created_ns // NS_PER_MS >= start)
+            if (not only_stops or order.request.trigger_price is not None)
+            and (start is None or order.created_ns // NS_PER_MS >= start)
             and (end is None or order.created_ns // NS_PER_MS <= end)
         ]
         newest = reversed(found[-_limit(request) :])

@@ -188,6 +188,10 @@ def test_a_stop_order_waits_for_its_price(linear):
     stop = {"triggerPrice": "98.0", "triggerDirection": 2, "orderType": "Market", "side": "Sell"}
     _, _, events = place(linear, **stop)
     assert told(events)[0] == ("order", "Untriggered")
+    place(linear, orderLinkId="no stop")
+    listed = get(linear, "order/realtime", orderFilter="StopOrder")["result"]["list"]
+    assert [(o["orderLinkId"], o["orderStatus"]) for o in listed] == [("mine", "Untriggered")]
+    call(linear, "order.cancel", symbol="BTCUSDT", orderLinkId="no stop")
     _, events = linear.on_event(quote("97.0", "97.5"), None, 0)
     assert told(events)[:3] == [("order", "Triggered"), ("execution", "Trade"), ("order", "Filled")]
 
