@@ -95,14 +95,16 @@ def test_who_comes_later_begins_with_a_snapshot(exchange):
 def test_a_copy_that_follows_the_changes_is_the_book(bids):
     exchange = spot()
     exchange.select(frozenset({"orderbook.50.BTCUSDT"}))
-    copy = {"b": {}, "a": {}}
+    copy, kinds = {"b": {}, "a": {}}, []
     for number, bid in enumerate(bids):
         tick = quote(D(bid) / 10, D(bid + 1) / 10, str(1 + number % 3))
         for message in frames(exchange, tick, (number + 1) * 30_000_000):
+            kinds.append(message["type"])
             if message["type"] == "snapshot":
                 copy = {"b": {}, "a": {}}
             for side, levels in copy.items():
                 levels.update(dict(message["data"][side]))
+    assert kinds == ["snapshot", *["delta"] * (len(bids) - 1)]
     book = exchange.streams.book.snapshot()
     for side, levels in (("b", book.bids), ("a", book.asks)):
         left = {p: s for p, s in copy[side].items() if D(s)}
