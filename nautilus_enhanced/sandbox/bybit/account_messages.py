@@ -73,7 +73,7 @@ class AccountMessages:
             "orderStatus": self.status(order, is_waiting=is_waiting),
             "cancelType": "CancelByUser" if order.status is OrderStatus.CANCELED else "UNKNOWN",
             "rejectReason": (NO_LIQUIDITY if order.status is OrderStatus.EXPIRED else NO_ERROR),
-            "avgPrice": str(order.filled_quote / order.filled) if order.filled else "",
+            "avgPrice": f"{order.filled_quote / order.filled:.8f}" if order.filled else "",
             "leavesQty": self._market.size(order.remaining if order.is_open else ZERO),
             "leavesValue": str(order.remaining * (order.request.price or ZERO)),
             "cumExecQty": self._market.size(order.filled),

@@ -119,6 +119,13 @@ def test_an_order_from_acceptance_to_fill(exchange, category):
     )
 
 
+def test_a_mean_price_has_as_many_digits_as_a_message_may_hold(exchange):
+    exchange.on_event(quote("99.9", "100.0", "0.200"), None, 0)
+    place(exchange, orderType="Market", qty="0.300", price=None)
+    (latest, *_) = get(exchange, "order/history")["result"]["list"]
+    assert latest["avgPrice"] == "100.03333333"
+
+
 def test_the_wallet_shows_what_orders_lock(exchange, category):
     place(exchange)
     coins = {
