@@ -28,7 +28,7 @@ help:
 	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others;"
 	@echo "             ARGS=--chaos kills its server again and again)"
 	@echo "make test    run all tests, on every supported Python that is found"
-	@echo "make long    run what takes longer: the contract suite on a patched NautilusTrader,"
+	@echo "make long    run what takes longer: the contract suite on a patched NautilusTrader and on 3.13,"
 	@echo "             tests marked so, all benchmarks in full, and half an hour of feeding the"
 	@echo "             engines while their memory is watched (ARGS='--minutes 5')"
 	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
@@ -43,6 +43,7 @@ test: $(TOX)
 
 long: $(TOX)
 	$(TOX) run -e py311-patched,py312-patched,py313-patched
+	$(TOX) run -e py313-stock,py313-enhanced -- tests/contract
 	@$(IN_ENVIRONMENT) -m pytest -m long tests
 	@$(MAKE) --no-print-directory bench ARGS=
 	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
