@@ -80,6 +80,9 @@ def command() -> None:
 
     FILE is the JSON of a TradingNodeConfig. Nothing connects to a server or a venue, and no
     password is shown.
+
+    Exits with 0 if all is well; with 1 if something is not, as each command says; with 2 for bad
+    input.
     """
 
 
