@@ -130,8 +130,9 @@ async def test_without_a_reply_it_ends_in_time_and_a_late_one_is_counted(url, st
         assert time.monotonic() - before >= 0.3
         assert begun.is_set()
         go_on.set()
-        await until(lambda: asker._requester.late_replies == 1)
-        assert asker._requester.replies == 0
+        await until(lambda: asker.request_statistics().late_replies == 1)
+        assert asker.request_statistics().replies == 0
+        assert asker.request_statistics().waiting == 0
 
 
 async def test_a_request_that_is_sent_again_is_answered_once(url) -> None:
@@ -151,7 +152,10 @@ async def test_a_request_that_is_sent_again_is_answered_once(url) -> None:
         gate.set()
         assert await asking == 1
         # The tries that came meanwhile are answered from memory.
-        await until(lambda: asker._requester.late_replies >= 2)
+        await until(lambda: asker.request_statistics().late_replies >= 2)
+        figures = service.request_statistics()
+        assert figures.answered == 1
+        assert figures.repeated >= 2
     assert calls == [0]
 
 
@@ -208,6 +212,8 @@ async def test_what_is_past_its_time_or_for_others_is_not_answered(url, store) -
             "q", lambda r: calls.append(r.envelope.message_id), group="g", settings=QUICK
         )
         await until(lambda: calls)
+        figures = service.request_statistics()
+        assert (figures.answered, figures.expired, figures.not_ours) == (1, 1, 1)
     assert calls == ["ours"]
 
 

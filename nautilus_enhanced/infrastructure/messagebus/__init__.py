@@ -57,6 +57,7 @@ from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.streams import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams import Request
+from nautilus_enhanced.infrastructure.messagebus.streams import RequestStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams import Subscription
@@ -137,6 +138,7 @@ __all__ = [
     "Request",
     "RequestError",
     "RequestFailedError",
+    "RequestStatistics",
     "RequestTimeoutError",
     "RequeuedLetters",
     "ServerError",

@@ -5,6 +5,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMe
 from nautilus_enhanced.infrastructure.messagebus.streams.envelope import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams.responding import Request
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
+from nautilus_enhanced.infrastructure.messagebus.streams.statistics import RequestStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
 
@@ -12,6 +13,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Sub
 __all__ = [
     "Envelope",
     "Request",
+    "RequestStatistics",
     "StreamClient",
     "StreamMessage",
     "Subscription",

@@ -30,6 +30,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.seen import entry_of
 from nautilus_enhanced.infrastructure.messagebus.streams.seen import once
 from nautilus_enhanced.infrastructure.messagebus.streams.sender import Sender
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
+from nautilus_enhanced.infrastructure.messagebus.streams.statistics import RequestStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import DEFAULT_CLOSE_S
 from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
@@ -105,6 +106,7 @@ class StreamClient:
         self._sender: Sender | None = None
         self._seen: list[SeenIds] = []
         self._requester: Requester | None = None
+        self._responders: list[Responder] = []
         self._subscriptions: list[Subscription] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -354,6 +356,7 @@ class StreamClient:
             store=AnswerStore(self._connector.connect, group),
             clock=self._clock,
         )
+        self._responders.append(responder)
         in_threads = runs_in_threads(settings)
         subscription = self.subscribe(
             "*",
@@ -366,6 +369,20 @@ class StreamClient:
         )
         responder.server_time_ms = subscription.server_time_ms
         return subscription
+
+    def request_statistics(self) -> RequestStatistics:
+        """Return the figures of requests that were sent and answered here."""
+        asked, responders = self._requester, self._responders
+        return RequestStatistics(
+            waiting=0 if asked is None else asked.waiting,
+            replies=0 if asked is None else asked.replies,
+            late_replies=0 if asked is None else asked.late_replies,
+            answered=sum(one.answered for one in responders),
+            repeated=sum(one.repeated for one in responders),
+            expired=sum(one.expired for one in responders),
+            not_ours=sum(one.not_ours for one in responders),
+            last_error="" if self._sender is None else self._sender.figures.last_error,
+        )
 
     def once(
         self,

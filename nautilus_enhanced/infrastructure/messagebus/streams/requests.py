@@ -92,6 +92,11 @@ class Requester:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}, {len(self._waiting)} waiting)"
 
+    @property
+    def waiting(self) -> int:
+        """Return how many requests wait for a reply."""
+        return len(self._waiting)
+
     async def request(
         self,
         topic: str,

@@ -87,6 +87,40 @@ class SubscriptionStatistics(msgspec.Struct, frozen=True, kw_only=True):
     last_failure: str = ""
 
 
+class RequestStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The figures of the requests of a client.
+
+    Attributes
+    ----------
+    waiting : int
+        Requests that wait for a reply.
+    replies : int
+        Replies that came in time.
+    late_replies : int
+        Replies for which nobody waited any more: too late, or a second one.
+    answered : int
+        Requests that a handler here has answered, failures included.
+    repeated : int
+        Requests that came again and got the same answer.
+    expired : int
+        Requests that were past their time.
+    not_ours : int
+        Requests for other groups.
+    last_error : str
+        What the server last said to requests and replies that could not be sent.
+    """
+
+    waiting: int = 0
+    replies: int = 0
+    late_replies: int = 0
+    answered: int = 0
+    repeated: int = 0
+    expired: int = 0
+    not_ours: int = 0
+    last_error: str = ""
+
+
 class SubscriptionFigures:
     """
     Count what happens in a subscription; each count is written by one thread.
