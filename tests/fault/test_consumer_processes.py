@@ -37,7 +37,12 @@ class Processes:
         path.touch()
         command = [sys.executable, PROGRAM, str(port), path]
         pipe = subprocess.PIPE
-        self.maker = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1)
+        # An interpreter that was told to be safe does not look beside its script.
+        folders = filter(None, (str(PROGRAM.parent), os.environ.get("PYTHONPATH")))
+        env = os.environ | {"PYTHONPATH": os.pathsep.join(folders)}
+        self.maker = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, text=True, bufsize=1, env=env
+        )
 
     def start(self, **options):
         words = [f"{name}={value}" for name, value in options.items()]

@@ -50,6 +50,16 @@ def run_node(folder: Path, *arguments: str) -> dict:
     return json.loads(result.read_text()) | {"output": done.stdout}
 
 
+def once(events: list[str]) -> list[str]:
+    """
+    Return events without those that come twice in a row.
+
+    A client whose user socket was dropped may subscribe twice when it comes back, on either bus,
+    and is told everything twice then.
+    """
+    return [one for before, one in zip([None, *events], events, strict=False) if one != before]
+
+
 def play(product: str, bus: str) -> dict:
     """Trade with a node, start another one after it, and say what both and the venue saw."""
     base = "/fapi/v1" if product == "futures" else "/api/v3"

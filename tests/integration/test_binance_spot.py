@@ -2,6 +2,7 @@
 
 import pytest
 from binance_play import BUSES
+from binance_play import once
 from binance_play import outcomes
 
 
@@ -71,7 +72,7 @@ def test_a_delayed_event_arrives_and_garbage_does_no_harm(outcome):
 def test_dropped_sockets_come_back_and_orders_live_on(outcome):
     # `binance_node.py` waits for market data and for user data after each drop.
     assert all(outcome["trade"]["dropped"])
-    assert outcome["trade"]["events"]["10"] == CANCELED
+    assert once(outcome["trade"]["events"]["10"]) == CANCELED
 
 
 def test_a_node_that_starts_again_finds_the_open_order_and_can_cancel_it(outcome):
@@ -91,5 +92,7 @@ def test_the_venue_counted_the_same(outcome):
 
 @pytest.mark.parametrize("session", ["trade", "again"])
 def test_each_order_has_the_same_events_on_both_buses(session):
-    stock, enhanced = (outcomes("spot")[bus][session]["events"] for bus in BUSES)
+    stock, enhanced = (dict(outcomes("spot")[bus][session]["events"]) for bus in BUSES)
+    for events in (stock, enhanced) if session == "trade" else ():
+        events["10"] = once(events["10"])
     assert enhanced == stock
