@@ -211,7 +211,8 @@ def test_a_consumer_that_is_stopped_past_its_lease_lets_go(processes, store, eve
     # The one call that was under way.
     assert [what for what, _ in late] in ([], ["end"], ["begin", "end"]), late
     assert str(other) in {who for _, who, *_ in processes.lines()}
-    assert check(processes, 400, ordered=order == "topic") <= 2
+    # What was handled in the last milliseconds was not acknowledged yet, at 2 ms each.
+    assert check(processes, 400, ordered=order == "topic") <= 10
     assert store.xlen(LETTERS) == 0
 
 
