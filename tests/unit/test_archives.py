@@ -88,6 +88,14 @@ def test_the_wheel_has_the_command(wheel):
     assert "nt-enhanced = nautilus_enhanced.cli:main" in wheel.read(name).decode()
 
 
+def source_of(package):
+    """Return where a package is in the checkout: below what it is mapped from, if it is."""
+    for name, folder in SOURCES.items():
+        if package == name or package.startswith(f"{name}."):
+            return PurePosixPath(folder, *package.removeprefix(name).split(".")[1:])
+    return PurePosixPath(package.replace(".", "/"))
+
+
 def test_the_sources_have_every_package_and_what_a_build_needs_only(sources):
     files = {
         PurePosixPath(*PurePosixPath(member.name).parts[1:])
@@ -97,7 +105,7 @@ def test_the_sources_have_every_package_and_what_a_build_needs_only(sources):
     beside = {file for file in files if len(file.parts) == 1}
     assert {str(file) for file in beside} == BESIDE_IN_SOURCES
     folders = {file.parent for file in files - beside}
-    expected = {PurePosixPath(SOURCES.get(name, name.replace(".", "/"))) for name in PACKAGES}
+    expected = {source_of(name) for name in PACKAGES}
     assert folders == expected | {PurePosixPath("nt_enhanced.egg-info")}
 
 
