@@ -29,6 +29,10 @@ from nautilus_enhanced.sandbox.orders import Side
 
 COMMISSION_QUANTUM: Final = Decimal("0.00000001")
 
+# What an account has at first where nobody says: plenty, and of bitcoin not a world's worth.
+PLENTY: Final = Decimal(1_000_000)
+_AT_FIRST: Final = MappingProxyType({"BTC": Decimal(10)})
+
 # Price and quantity of what an order would take at once, best first.
 Takes: TypeAlias = Sequence[tuple[Decimal, Decimal]]
 
@@ -52,6 +56,11 @@ class Settlement:
     commission_asset: str
     unlocked: Decimal
     realized: Decimal = ZERO
+
+
+def balances_at_first(instrument: Instrument) -> dict[str, Decimal]:
+    """Return what a cash account has of both assets where nobody says."""
+    return {a: _AT_FIRST.get(a, PLENTY) for a in (instrument.base, instrument.quote)}
 
 
 class Account(Protocol):

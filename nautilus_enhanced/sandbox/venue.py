@@ -125,6 +125,21 @@ class LoopbackVenue:
         """Return the venue's URLs by the names that clients know."""
         return self._dialect.addresses(f"{self._host}:{self._port}")
 
+    @property
+    def http_url(self) -> str:
+        """Return the base URL of the REST API."""
+        return self.addresses["http_url"]
+
+    @property
+    def ws_url(self) -> str:
+        """Return the base URL of the sockets with market data."""
+        return self.addresses["ws_url"]
+
+    @property
+    def ws_api_url(self) -> str:
+        """Return the URL of the socket that takes requests."""
+        return self.addresses["ws_api_url"]
+
     def statistics(self) -> VenueStatistics:
         """Return the figures as they are now."""
         counts, hub = self._dialect.counts, self._hub

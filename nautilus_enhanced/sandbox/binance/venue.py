@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
-from typing import Final
 
+from nautilus_enhanced.sandbox.accounts import PLENTY
 from nautilus_enhanced.sandbox.accounts import CashAccount
+from nautilus_enhanced.sandbox.accounts import balances_at_first
 from nautilus_enhanced.sandbox.binance.futures import FuturesExchange
 from nautilus_enhanced.sandbox.binance.spot import SpotExchange
 from nautilus_enhanced.sandbox.margin import MarginAccount
@@ -17,28 +17,7 @@ from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.venue import LoopbackVenue
 
 
-DEFAULT_BALANCES: Final = MappingProxyType({"BTC": Decimal(10), "USDT": Decimal(1_000_000)})
-DEFAULT_ASSET_BALANCE: Final = Decimal(1_000_000)
-
-
-class _BinanceVenue(LoopbackVenue):
-    @property
-    def http_url(self) -> str:
-        """Return the base URL of the REST API."""
-        return self.addresses["http_url"]
-
-    @property
-    def ws_url(self) -> str:
-        """Return the base URL of the market streams, and of listenKey user streams."""
-        return self.addresses["ws_url"]
-
-    @property
-    def ws_api_url(self) -> str:
-        """Return the URL of the WS-API."""
-        return self.addresses["ws_api_url"]
-
-
-class BinanceSpotVenue(_BinanceVenue):
+class BinanceSpotVenue(LoopbackVenue):
     """
     Serve Binance spot on the loopback interface, for one symbol and one account.
 
@@ -65,13 +44,12 @@ class BinanceSpotVenue(_BinanceVenue):
     ) -> None:
         instrument = source.instrument
         if balances is None:
-            assets = (instrument.base, instrument.quote)
-            balances = {a: DEFAULT_BALANCES.get(a, DEFAULT_ASSET_BALANCE) for a in assets}
+            balances = balances_at_first(instrument)
         engine = MatchingEngine(instrument, CashAccount(instrument, balances))
         super().__init__(source, SpotExchange(engine, api_key=api_key), **options)
 
 
-class BinanceFuturesVenue(_BinanceVenue):
+class BinanceFuturesVenue(LoopbackVenue):
     """
     Serve Binance's USDT futures on the loopback interface, for one contract and one account.
 
@@ -92,7 +70,7 @@ class BinanceFuturesVenue(_BinanceVenue):
         self,
         source: MarketSource,
         *,
-        wallet: Decimal = DEFAULT_ASSET_BALANCE,
+        wallet: Decimal = PLENTY,
         api_key: str | None = None,
         **options: Any,
     ) -> None:

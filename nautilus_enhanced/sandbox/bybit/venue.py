@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.sandbox.accounts import PLENTY
 from nautilus_enhanced.sandbox.accounts import CashAccount
+from nautilus_enhanced.sandbox.accounts import balances_at_first
 from nautilus_enhanced.sandbox.bybit.exchange import BybitExchange
 from nautilus_enhanced.sandbox.bybit.market_messages import Category
 from nautilus_enhanced.sandbox.margin import MarginAccount
@@ -16,31 +18,12 @@ from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.venue import LoopbackVenue
 
 
-DEFAULT_BALANCE: Final = Decimal(1_000_000)
-DEFAULT_BTC: Final = Decimal(10)
 # As Bybit has them for those who trade little.
 MAKER_FEE: Final = Decimal("0.0002")
 TAKER_FEE: Final = Decimal("0.00055")
 
 
-class _BybitVenue(LoopbackVenue):
-    @property
-    def http_url(self) -> str:
-        """Return the base URL of the REST API."""
-        return self.addresses["http_url"]
-
-    @property
-    def ws_url(self) -> str:
-        """Return the base URL of the sockets."""
-        return self.addresses["ws_url"]
-
-    @property
-    def ws_api_url(self) -> str:
-        """Return the URL of the trade socket."""
-        return self.addresses["ws_api_url"]
-
-
-class BybitLinearVenue(_BybitVenue):
+class BybitLinearVenue(LoopbackVenue):
     """
     Serve Bybit's linear perpetuals on the loopback interface, for one contract and one account.
 
@@ -61,7 +44,7 @@ class BybitLinearVenue(_BybitVenue):
         self,
         source: MarketSource,
         *,
-        wallet: Decimal = DEFAULT_BALANCE,
+        wallet: Decimal = PLENTY,
         api_key: str | None = None,
         **options: Any,
     ) -> None:
@@ -72,7 +55,7 @@ class BybitLinearVenue(_BybitVenue):
         super().__init__(source, BybitExchange(engine, Category.LINEAR, api_key=api_key), **options)
 
 
-class BybitSpotVenue(_BybitVenue):
+class BybitSpotVenue(LoopbackVenue):
     """
     Serve Bybit spot on the loopback interface, for one symbol and one account.
 
@@ -99,7 +82,6 @@ class BybitSpotVenue(_BybitVenue):
     ) -> None:
         instrument = source.instrument
         if balances is None:
-            assets = (instrument.base, instrument.quote)
-            balances = {a: DEFAULT_BTC if a == "BTC" else DEFAULT_BALANCE for a in assets}
+            balances = balances_at_first(instrument)
         engine = MatchingEngine(instrument, CashAccount(instrument, balances))
         super().__init__(source, BybitExchange(engine, Category.SPOT, api_key=api_key), **options)

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Any
-from typing import Final
 
+from nautilus_enhanced.sandbox.accounts import PLENTY
 from nautilus_enhanced.sandbox.accounts import CashAccount
+from nautilus_enhanced.sandbox.accounts import balances_at_first
 from nautilus_enhanced.sandbox.margin import MarginAccount
 from nautilus_enhanced.sandbox.market import MarketSource
 from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.okx.exchange import OKXExchange
 from nautilus_enhanced.sandbox.venue import LoopbackVenue
-
-
-DEFAULT_BALANCES: Final = MappingProxyType({"BTC": Decimal(10), "USDT": Decimal(1_000_000)})
-DEFAULT_ASSET_BALANCE: Final = Decimal(1_000_000)
 
 
 class OKXSwapVenue(LoopbackVenue):
@@ -41,7 +37,7 @@ class OKXSwapVenue(LoopbackVenue):
         self,
         source: MarketSource,
         *,
-        wallet: Decimal = DEFAULT_ASSET_BALANCE,
+        wallet: Decimal = PLENTY,
         api_key: str | None = None,
         **options: Any,
     ) -> None:
@@ -77,7 +73,6 @@ class OKXSpotVenue(LoopbackVenue):
     ) -> None:
         instrument = source.instrument
         if balances is None:
-            assets = (instrument.base, instrument.quote)
-            balances = {a: DEFAULT_BALANCES.get(a, DEFAULT_ASSET_BALANCE) for a in assets}
+            balances = balances_at_first(instrument)
         engine = MatchingEngine(instrument, CashAccount(instrument, balances))
         super().__init__(source, OKXExchange(engine, is_spot=True, api_key=api_key), **options)
