@@ -19,6 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import SubscriptionSettings
+from nautilus_enhanced.infrastructure.messagebus.streams import keeper
 
 
 if TYPE_CHECKING:
@@ -451,6 +452,20 @@ def test_a_paused_subscription_calls_nobody_and_reads_a_bounded_number(
     subscription.resume()
     eventually(lambda: len(got) == 50)
     assert got == [b"%d" % number for number in range(50)]
+
+
+def test_every_pattern_is_looked_for_however_many_keys_there_are(
+    client, add, eventually, monkeypatch
+) -> None:
+    # As if a look had no more steps than one pattern takes.
+    monkeypatch.setattr(keeper, "MAX_SCAN_STEPS", 1)
+    got: list[str] = []
+    client.subscribe(
+        ("events.a", "events.b"), lambda m: got.append(m.topic), group="g", settings=QUICK
+    )
+    for topic in ("events.a", "events.b"):
+        add(topic, b"1")
+    eventually(lambda: sorted(got) == ["events.a", "events.b"], 10.0)
 
 
 def test_threads_work_side_by_side_and_keep_the_order_of_a_topic(client, add, eventually) -> None:

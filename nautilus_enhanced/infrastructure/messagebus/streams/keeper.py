@@ -121,7 +121,9 @@ class GroupKeeper(ConnectedThread):
         self._beat_at_ns = 0
         self._news_after = b""
         self._scan_at_ns = 0
-        self._cursors: dict[str, bytes] = {}
+        # How many looks through a server's keys are over, and how far the present one is.
+        self._looks = 0
+        self._cursor = b"0"
         self._has_looked = False
         # Whether streams or partitions have changed since streams were assigned.
         self._is_dirty = False
@@ -151,6 +153,8 @@ class GroupKeeper(ConnectedThread):
         (answer,) = connection.ask([(key, command(b"XREVRANGE", key, b"+", b"-", b"COUNT", b"1"))])
         self._news_after = answer[0][0] if isinstance(answer, list) and answer else b"0-0"
         self._find_registered(connection)
+        # On another server the same cursor is another place.
+        self._cursor = b"0"
         self._scan_at_ns = 0
 
     def step(self, connection: BusConnection) -> None:
@@ -285,23 +289,22 @@ class GroupKeeper(ConnectedThread):
 
     def _scan(self, connection: BusConnection) -> None:
         """Look through the server's keys, a bounded number of steps at a time."""
-        steps = MAX_SCAN_STEPS
-        for server in connection.each_master():
-            for pattern in self._key_patterns:
-                name = f"{server.name} {pattern!r}"
-                cursor = self._cursors.get(name, b"0")
-                while steps:
-                    steps -= 1
-                    (answer,) = server.exchange(registry.scan(cursor, pattern), 1)
-                    if isinstance(answer, Exception):
-                        # Those that writers tell of are read all the same.
-                        self.figures.last_error = f"streams cannot be looked for: {answer}"
-                        break
-                    cursor, keys = answer
-                    self._learn(keys)
-                    if cursor == b"0":
-                        break
-                self._cursors[name] = cursor
+        looks = [(s, pattern) for s in connection.each_master() for pattern in self._key_patterns]
+        steps, whole = MAX_SCAN_STEPS, 0
+        while steps and whole < len(looks):
+            steps -= 1
+            # Where the last look ended, so that each has its turn however many keys there are.
+            server, pattern = looks[self._looks % len(looks)]
+            (answer,) = server.exchange(registry.scan(self._cursor, pattern), 1)
+            if isinstance(answer, Exception):
+                # Those that writers tell of are read all the same.
+                self.figures.last_error = f"streams cannot be looked for: {answer}"
+                answer = (b"0", ())
+            self._cursor, keys = answer
+            self._learn(keys)
+            if self._cursor == b"0":
+                whole += 1
+                self._looks += 1
 
     def _assign(self) -> None:
         """Give each stream that is new to a reader, and take away those that are left."""
