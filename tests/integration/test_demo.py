@@ -231,6 +231,16 @@ def test_no_folder_for_temporary_files_gets_a_sentence_and_exit_code_2(tmp_path)
 # -- interruption --------------------------------------------------------------------------------
 
 
+def unmeasured():
+    """
+    Return the environment without what has coverage measured.
+
+    What coverage runs before a process's first line swallows any exception, so an interruption
+    that comes just then as well.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 def demo_in_an_outage(name, value):
     """Start the demo and return it when the server has just been killed."""
     process = subprocess.Popen(
@@ -254,8 +264,9 @@ def test_an_interruption_in_an_outage_stops_everything(delay_s):
     process = demo_in_an_outage(*marker.split("="))
     time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=5)
-    deadline = time.monotonic() + 2
+    # Within five seconds where nothing else is at work.
+    out, _ = process.communicate(timeout=30)
+    deadline = time.monotonic() + 15
     while processes_of(marker) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_of(marker) == []
@@ -290,7 +301,7 @@ def test_an_interruption_stops_everything_soon(delay_s, number):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=os.environ | {name: value},
+        env=unmeasured() | {name: value},
     )
     time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
     os.killpg(process.pid, number)
