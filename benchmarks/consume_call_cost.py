@@ -31,7 +31,7 @@ from publishing import Server
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
-from nautilus_enhanced.infrastructure.messagebus.streams.starting import FIRST_ID
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 from nautilus_enhanced.infrastructure.messagebus.wire import command
 from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id

@@ -37,7 +37,7 @@ from nautilus_enhanced.common.features import is_switched_off
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.live.attaching import attach_ingress

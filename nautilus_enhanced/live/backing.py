@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
     from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
     from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
-    from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+    from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
     from nautilus_enhanced.live.ingress import NodeIngress
     from nautilus_enhanced.live.intake import ExternalIntake
 

@@ -19,8 +19,8 @@ from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
 from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
-from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.client import StreamClient
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionStatistics
 from nautilus_enhanced.live.admission import AllowList
 from nautilus_enhanced.live.admission import is_to_pause
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import (
+        Subscription,
+    )
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
-    from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
     from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
     from nautilus_enhanced.live.intake import ExternalIntake
 

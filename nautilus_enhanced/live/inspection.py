@@ -15,8 +15,8 @@ from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.health import HealthState
 from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
 from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TrimmerStatistics
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import TrimmerStatistics
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.ingress import IngressStatistics
 from nautilus_enhanced.live.ingress import NodeIngress

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.adapters.registry import AdapterRegistry
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-    from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
+    from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
     from nautilus_enhanced.live.ingress import NodeIngress
 

@@ -14,18 +14,18 @@ import pytest
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
-from nautilus_enhanced.infrastructure.messagebus.streams import membership
-from nautilus_enhanced.infrastructure.messagebus.streams.book import Delivery
-from nautilus_enhanced.infrastructure.messagebus.streams.book import DeliveryBook
-from nautilus_enhanced.infrastructure.messagebus.streams.lease import Lease
-from nautilus_enhanced.infrastructure.messagebus.streams.membership import Exchange
-from nautilus_enhanced.infrastructure.messagebus.streams.read_stream import ReadStream
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import PAGE
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Bury
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Claim
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import ListPending
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import PendingWork
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import Suspects
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer import membership
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import Delivery
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import DeliveryBook
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.lease import Lease
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.membership import Exchange
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.read_stream import ReadStream
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PAGE
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import Bury
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import Claim
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import ListPending
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PendingWork
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import Suspects
 
 
 GROUP = b"g"

@@ -19,7 +19,7 @@ from consumers import key_of
 from consumers import pending
 from consumers import publish
 
-from nautilus_enhanced.infrastructure.messagebus.streams.recovery import PAGE
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PAGE
 
 
 # So many that each of a few consumers gets some.

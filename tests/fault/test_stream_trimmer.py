@@ -14,8 +14,8 @@ from nautilus_enhanced.infrastructure.messagebus import ServerError
 from nautilus_enhanced.infrastructure.messagebus import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus import TrimmingSettings
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TOGETHER
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import WORKING_SHARE
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import TOGETHER
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import WORKING_SHARE
 
 
 ORDERS, QUOTES = "trader-T-1:stream:events.order.S-1", "trader-T-2:stream:data.quotes.B"

@@ -21,7 +21,7 @@ from nautilus_enhanced.infrastructure.messagebus import RequestFailedError
 from nautilus_enhanced.infrastructure.messagebus import RequestTimeoutError
 from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus import SubscriptionSettings
-from nautilus_enhanced.infrastructure.messagebus.streams.envelope import encode_envelope
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import encode_envelope
 
 
 if TYPE_CHECKING:

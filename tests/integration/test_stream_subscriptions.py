@@ -19,7 +19,7 @@ from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import SubscriptionSettings
-from nautilus_enhanced.infrastructure.messagebus.streams import keeper
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer import keeper
 
 
 if TYPE_CHECKING:

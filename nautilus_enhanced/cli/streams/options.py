@@ -15,7 +15,9 @@ import click
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
-from nautilus_enhanced.infrastructure.messagebus.streams.selection import DEFAULT_STREAMS_PREFIX
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.selection import (
+    DEFAULT_STREAMS_PREFIX,
+)
 
 
 if TYPE_CHECKING:

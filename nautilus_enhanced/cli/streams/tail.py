@@ -29,7 +29,7 @@ from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus.patterns import DEFAULT_TOPIC_PRIORITIES
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
-from nautilus_enhanced.infrastructure.messagebus.streams.selection import StreamSelector
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.selection import StreamSelector
 
 
 if TYPE_CHECKING:

@@ -63,23 +63,27 @@ from nautilus_enhanced.infrastructure.messagebus.streams import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams import Subscription
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionStatistics
-from nautilus_enhanced.infrastructure.messagebus.streams.administration import DeletedConsumer
-from nautilus_enhanced.infrastructure.messagebus.streams.batches import ClaimedMessages
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
-from nautilus_enhanced.infrastructure.messagebus.streams.finding import FoundStreams
-from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import GroupStatus
-from nautilus_enhanced.infrastructure.messagebus.streams.inspecting import StreamStatus
-from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import LetterboxStatus
-from nautilus_enhanced.infrastructure.messagebus.streams.letterbox import RequeuedLetters
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
-from nautilus_enhanced.infrastructure.messagebus.streams.manager import RedisStreamManager
-from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimOutcome
-from nautilus_enhanced.infrastructure.messagebus.streams.trim_plan import TrimPlan
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import StreamTrimmer
-from nautilus_enhanced.infrastructure.messagebus.streams.trimmer import TrimmerStatistics
-from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings import TrimmingSettings
-from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import ConsumerFacts
-from nautilus_enhanced.infrastructure.messagebus.streams.upkeep import PendingSummary
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.administration import (
+    DeletedConsumer,
+)
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.batches import ClaimedMessages
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.finding import FoundStreams
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import GroupStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import StreamStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.letterbox import LetterboxStatus
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.letterbox import RequeuedLetters
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.manager import RedisStreamManager
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trim_plan import TrimOutcome
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trim_plan import TrimPlan
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import TrimmerStatistics
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimming_settings import (
+    TrimmingSettings,
+)
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import ConsumerFacts
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import PendingSummary
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.settings import Settings
 from nautilus_enhanced.infrastructure.messagebus.settings import check_range
-from nautilus_enhanced.infrastructure.messagebus.streams.trimming_settings import TrimmingSettings
+from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimming_settings import (
+    TrimmingSettings,
+)
 
 
 class StreamSettings(Settings, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from nautilus_enhanced import ExternalSettings
 from nautilus_enhanced import health
 from nautilus_enhanced import statistics
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
-from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
 from nautilus_enhanced.live.attaching import engine_backlog
 from nautilus_enhanced.live.attaching import preceded_by
 from nautilus_enhanced.live.backing import ReadingBacking

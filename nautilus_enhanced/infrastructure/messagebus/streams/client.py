@@ -15,27 +15,33 @@ from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.streams.choosing import KeySelection
-from nautilus_enhanced.infrastructure.messagebus.streams.choosing import TopicSelection
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import TopicSelection
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import (
+    DEFAULT_CLOSE_S,
+)
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import Subscription
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import make_backoff
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import (
+    runs_in_threads,
+)
 from nautilus_enhanced.infrastructure.messagebus.streams.decoding import decoder_of
-from nautilus_enhanced.infrastructure.messagebus.streams.envelope import decode_envelope
-from nautilus_enhanced.infrastructure.messagebus.streams.envelope import request_key
-from nautilus_enhanced.infrastructure.messagebus.streams.requests import Requester
-from nautilus_enhanced.infrastructure.messagebus.streams.requests import make_requester_name
-from nautilus_enhanced.infrastructure.messagebus.streams.responding import AnswerStore
-from nautilus_enhanced.infrastructure.messagebus.streams.responding import Responder
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import decode_envelope
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import request_key
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.requesting import Requester
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.requesting import (
+    make_requester_name,
+)
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.responding import AnswerStore
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.responding import Responder
+from nautilus_enhanced.infrastructure.messagebus.streams.requests.sender import Sender
 from nautilus_enhanced.infrastructure.messagebus.streams.seen import DEFAULT_MAX_IDS
 from nautilus_enhanced.infrastructure.messagebus.streams.seen import SeenIds
 from nautilus_enhanced.infrastructure.messagebus.streams.seen import entry_of
 from nautilus_enhanced.infrastructure.messagebus.streams.seen import once
-from nautilus_enhanced.infrastructure.messagebus.streams.sender import Sender
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import RequestStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
-from nautilus_enhanced.infrastructure.messagebus.streams.subscription import DEFAULT_CLOSE_S
-from nautilus_enhanced.infrastructure.messagebus.streams.subscription import Subscription
-from nautilus_enhanced.infrastructure.messagebus.streams.subscription import make_backoff
-from nautilus_enhanced.infrastructure.messagebus.streams.subscription import runs_in_threads
 from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
@@ -51,9 +57,9 @@ if TYPE_CHECKING:
     from redis import CredentialProvider
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.streams.choosing import Selection
+    from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import Selection
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
-    from nautilus_enhanced.infrastructure.messagebus.streams.responding import Request
+    from nautilus_enhanced.infrastructure.messagebus.streams.requests.responding import Request
 
 
 ALL_TRADERS: Final = StreamNaming(trader_id="*")

@@ -1,0 +1,1 @@
+"""A subscription at work: reading, claiming, handling, acknowledging, sharing with others."""

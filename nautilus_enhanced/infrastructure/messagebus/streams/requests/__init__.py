@@ -1,0 +1,1 @@
+"""Requests over streams, and what answers them."""
