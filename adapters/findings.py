@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from typing import Final
 from typing import NamedTuple
 
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
 
 
 if TYPE_CHECKING:

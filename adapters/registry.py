@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.adapters.links import LinkWatch
     from nautilus_enhanced.adapters.statistics import AdapterStatistics
-    from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
 
 
 class AdapterRegistry:

@@ -29,16 +29,16 @@ from harness import sized
 from publishing import Server
 
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import FIRST_ID
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
 
 
 STREAMS = (1, 100, 256, 1_000, 10_000)

@@ -21,7 +21,7 @@ from nautilus_trader.portfolio.portfolio import Portfolio
 from nautilus_trader.test_kit.providers import TestInstrumentProvider
 from nautilus_trader.test_kit.stubs.data import TestDataStubs
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.live import EnhancedLiveDataEngine
 from nautilus_enhanced.live import EnhancedLiveExecutionEngine
 from nautilus_enhanced.live import PriorityDispatcher

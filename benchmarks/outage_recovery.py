@@ -65,7 +65,7 @@ from trading_thread_interference import calibrate
 from trading_thread_interference import do_nothing
 from trading_thread_interference import work
 
-from nautilus_enhanced.infrastructure.messagebus.metrics import ENTRY_BYTES
+from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ENTRY_BYTES
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 

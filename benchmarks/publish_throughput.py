@@ -36,7 +36,7 @@ from publishing import Publisher
 from publishing import Server
 from publishing import payload
 
-from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:

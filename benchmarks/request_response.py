@@ -42,7 +42,7 @@ from harness import sized
 from publishing import Server
 
 from nautilus_enhanced.infrastructure.messagebus import StreamClient
-from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:

@@ -33,10 +33,10 @@ import uvloop
 from publishing import NAMING
 from publishing import TOPIC
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.decoding import decoder_of
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:

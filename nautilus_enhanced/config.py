@@ -20,23 +20,23 @@ from nautilus_trader.common.config import MessageBusConfig
 from nautilus_trader.common.config import msgspec_decoding_hook
 from nautilus_trader.common.config import resolve_path
 
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.credentials import PasswordSource
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
-from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.connection.credentials import PasswordSource
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import database_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.external_settings import ExternalSettings
-from nautilus_enhanced.infrastructure.messagebus.publishing import check_publishing
-from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
-from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.urls import database_url
+from nautilus_enhanced.infrastructure.messagebus.publishing.rules import check_publishing
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.settings.external import ExternalSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import MonitoringSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
+from nautilus_enhanced.infrastructure.messagebus.settings.streams import StreamSettings
 from nautilus_enhanced.patches import install
 
 

@@ -17,9 +17,9 @@ from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus import JournalError
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.journal import JournalContents
 from nautilus_enhanced.infrastructure.messagebus.journal import inspect
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 
 
 if TYPE_CHECKING:

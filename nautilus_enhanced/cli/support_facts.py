@@ -21,13 +21,13 @@ import msgspec
 
 import nautilus_enhanced
 from nautilus_enhanced.common.features import KILL_SWITCH
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
-from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import HostError
 from nautilus_enhanced.infrastructure.messagebus.journal import inspect
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
 
 
 if TYPE_CHECKING:

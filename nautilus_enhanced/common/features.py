@@ -15,11 +15,11 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.infrastructure.messagebus.errors import PatchVerificationError
 from nautilus_enhanced.infrastructure.messagebus.errors import UnsupportedVersionError
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
 
 
 if TYPE_CHECKING:

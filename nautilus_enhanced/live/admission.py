@@ -14,7 +14,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.decoding import is_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nautilus_enhanced.infrastructure.messagebus.external_settings import AllowRule
+    from nautilus_enhanced.infrastructure.messagebus.settings.external import AllowRule
 
 
 class _Typed(msgspec.Struct):

@@ -37,9 +37,9 @@ from nautilus_enhanced.common.features import is_switched_off
 from nautilus_enhanced.common.features import remember
 from nautilus_enhanced.common.flow import connect_flow
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 from nautilus_enhanced.live.attaching import attach_ingress
 from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
 from nautilus_enhanced.live.backing import IdleBacking
@@ -71,7 +71,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.config import EnhancedMessageBusConfig
-    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
     from nautilus_enhanced.live.ingress import NodeIngress
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.config import EnhancedMessageBusConfig
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
     from nautilus_enhanced.live.backing import EnhancedMessageBusBacking
     from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-    from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
     from nautilus_enhanced.live.ingress import NodeIngress
     from nautilus_enhanced.live.intake import ExternalIntake

@@ -11,10 +11,10 @@ from nautilus_enhanced.common.features import FALLBACK_REASONS
 from nautilus_enhanced.common.features import Feature
 from nautilus_enhanced.common.features import FeatureState
 from nautilus_enhanced.common.features import Reason
-from nautilus_enhanced.infrastructure.messagebus.settings import PRIORITY_NAMES
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.urls import database_url
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import database_url
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PRIORITY_NAMES
 
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.common.features import Features
     from nautilus_enhanced.config import EnhancedMessageBusConfig
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
+    from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
 
 
 class BannerLine(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.tally import Tally
+from nautilus_enhanced.infrastructure.messagebus.publishing.tally import Tally
 from nautilus_enhanced.live.scheduling import Carrier
 
 

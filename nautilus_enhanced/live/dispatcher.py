@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.live.rules import FlowRules
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane

@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.client import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionStatistics
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.config import EnhancedMessageBusConfig
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import (
         Subscription,
     )
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
     from nautilus_enhanced.live.intake import ExternalIntake
 
 

@@ -10,11 +10,11 @@ from nautilus_enhanced.adapters.registry import registry_of
 from nautilus_enhanced.adapters.statistics import AdapterStatistics
 from nautilus_enhanced.common.flow import dispatcher_of
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
-from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import StreamTrimmer
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimmer import TrimmerStatistics
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher

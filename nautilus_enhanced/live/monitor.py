@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import Any
 
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
 from nautilus_enhanced.live.inspection import report_health
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from typing import NamedTuple
 
 from nautilus_enhanced.infrastructure.messagebus.errors import RejectedMessageError
-from nautilus_enhanced.infrastructure.messagebus.wire import HEARTBEAT_TOPIC
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import HEARTBEAT_TOPIC
 from nautilus_enhanced.live.admission import SparseLog
 from nautilus_enhanced.serialization.decoding import decode_message
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.tally import Tally
+from nautilus_enhanced.infrastructure.messagebus.publishing.tally import Tally
 from nautilus_enhanced.live.labels import priority_of_type
 from nautilus_enhanced.live.scheduling import DispatchLane
 from nautilus_enhanced.live.statistics import QueueStatistics

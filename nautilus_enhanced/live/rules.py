@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from nautilus_trader.model.identifiers import InstrumentId
 
-    from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import FlowRule
+    from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import FlowRule
 
 
 MAX_CACHED: Final = 65_536

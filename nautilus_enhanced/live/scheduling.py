@@ -18,7 +18,7 @@ from typing import Final
 from typing import NamedTuple
 from typing import Protocol
 
-from nautilus_enhanced.infrastructure.messagebus.tally import Tally
+from nautilus_enhanced.infrastructure.messagebus.publishing.tally import Tally
 
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
 
 
 class QueueStatistics(Statistics, frozen=True, kw_only=True):

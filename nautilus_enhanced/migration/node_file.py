@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from nautilus_trader.common.config import DatabaseConfig
 
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.migration.json_text import find
 from nautilus_enhanced.migration.json_text import put_in
 from nautilus_enhanced.migration.json_text import refuse_repeated_names

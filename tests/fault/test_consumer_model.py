@@ -12,7 +12,7 @@ from collections import defaultdict
 import pytest
 
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer import membership
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import Delivery

@@ -17,7 +17,7 @@ from typing import Any
 
 from virtual_time import Found
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.live.data_queue import DataQueue
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.queues import EngineQueue

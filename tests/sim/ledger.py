@@ -11,13 +11,13 @@ from model_redis import Watcher
 from virtual_time import Found
 
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.wire import HEARTBEAT_TOPIC
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import HEARTBEAT_TOPIC
 
 
 if TYPE_CHECKING:
     from model_streams import EntryId
 
-    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
 
 
 FOREIGN = b"from another writer"

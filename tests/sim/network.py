@@ -13,8 +13,8 @@ import hiredis
 import redis
 from virtual_time import MS
 
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
-from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 from typing import Any
 from unittest import mock
 
-from nautilus_enhanced.infrastructure.messagebus import delivery
-from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
-from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
-from nautilus_enhanced.infrastructure.messagebus.delivery import Fate
-from nautilus_enhanced.infrastructure.messagebus.evidence import Evidence
-from nautilus_enhanced.infrastructure.messagebus.evidence import Verdict
-from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
-from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
-from nautilus_enhanced.infrastructure.messagebus.wire import Stream
-from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
+from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.publishing import delivery
+from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Fate
+from nautilus_enhanced.infrastructure.messagebus.publishing.evidence import Evidence
+from nautilus_enhanced.infrastructure.messagebus.publishing.evidence import Verdict
+from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
+from nautilus_enhanced.infrastructure.messagebus.publishing.outbox import Outbox
+from nautilus_enhanced.infrastructure.messagebus.publishing.wakeup import Doorbell
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import Stream
+from nautilus_enhanced.infrastructure.messagebus.publishing.writer import StreamWriter
 
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from model_redis import MISCONF
 from model_redis import NOREPLICAS
 from model_redis import ModelServer
 
-from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 KEYS = [b"s", b"t", b"text"]

@@ -30,25 +30,25 @@ from virtual_time import Timeline
 from virtual_time import Tokens
 
 from nautilus_enhanced.infrastructure.messagebus import client as client_module
-from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishRule
-from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
-from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishRule
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import UrgentLaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.streams import StreamSettings
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
 
 
 TOPICS = {

@@ -14,11 +14,11 @@ from nautilus_enhanced.common.features import FeatureState
 from nautilus_enhanced.common.features import decide
 from nautilus_enhanced.common.features import stock_features
 from nautilus_enhanced.config import EnhancedMessageBusConfig
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.credentials import PasswordSource
+from nautilus_enhanced.infrastructure.messagebus.connection.credentials import PasswordSource
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import HostError
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
 from nautilus_enhanced.live.assembly import gather_facts
 from nautilus_enhanced.live.banner import server_line
 from nautilus_enhanced.migration.json_text import refuse_repeated_names

@@ -27,8 +27,8 @@ from nautilus_enhanced.cli.demo.report import verdict
 from nautilus_enhanced.cli.demo.run import DemoSettings
 from nautilus_enhanced.cli.demo.run import Progress
 from nautilus_enhanced.cli.demo.run import run_bus
-from nautilus_enhanced.infrastructure.messagebus.urls import EMBEDDED
-from nautilus_enhanced.infrastructure.messagebus.urls import check_url
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import check_url
 
 
 PLAIN_INTERVAL_S: Final = 2.0

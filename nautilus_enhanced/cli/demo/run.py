@@ -44,8 +44,8 @@ from nautilus_enhanced.cli.demo.report import judge
 from nautilus_enhanced.cli.demo.streams import compare_streams
 from nautilus_enhanced.cli.demo.streams import count_entries
 from nautilus_enhanced.cli.demo.streams import read_streams
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 

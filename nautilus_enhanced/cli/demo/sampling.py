@@ -13,7 +13,7 @@ from nautilus_enhanced.cli.demo.outages import PublisherSample
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
 
 
 INTERVAL_S: Final = 0.005

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus import DeadLetter
     from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
-    from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 
 
 EXAMPLES: Final = """\b

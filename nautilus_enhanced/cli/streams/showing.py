@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 
 
 NOTHING: Final = "–"

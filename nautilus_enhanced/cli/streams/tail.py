@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
     from nautilus_enhanced.infrastructure.messagebus import StreamMessage
-    from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 
 
 Form = Literal["json", "object"]

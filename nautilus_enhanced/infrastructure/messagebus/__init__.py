@@ -5,15 +5,11 @@ Nothing here imports NautilusTrader.
 """
 
 from nautilus_enhanced.infrastructure.messagebus.client import BufferedMessageBusClient
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.contracts import Backing
 from nautilus_enhanced.infrastructure.messagebus.contracts import BoundedLane
 from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
 from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
 from nautilus_enhanced.infrastructure.messagebus.contracts import PriorityPolicy
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import FlowRule
-from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import AckUnavailableError
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
@@ -32,29 +28,34 @@ from nautilus_enhanced.infrastructure.messagebus.errors import RequestFailedErro
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestTimeoutError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
-from nautilus_enhanced.infrastructure.messagebus.external_settings import AllowRule
-from nautilus_enhanced.infrastructure.messagebus.external_settings import ExternalSettings
-from nautilus_enhanced.infrastructure.messagebus.external_settings import StartRule
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
-from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
-from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ClientHealth
+from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ClientMetrics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import JournalStatistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import LaneStatistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import LaneSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import MonitoringSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishRule
-from nautilus_enhanced.infrastructure.messagebus.settings import TopicRule
-from nautilus_enhanced.infrastructure.messagebus.settings import UrgentLaneSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
-from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
-from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
-from nautilus_enhanced.infrastructure.messagebus.statistics import LaneStatistics
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
-from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import FlowRule
+from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
+from nautilus_enhanced.infrastructure.messagebus.settings.external import AllowRule
+from nautilus_enhanced.infrastructure.messagebus.settings.external import ExternalSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.external import StartRule
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import LaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import MonitoringSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishRule
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import TopicRule
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import UrgentLaneSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.streams import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus.streams import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams import Request
 from nautilus_enhanced.infrastructure.messagebus.streams import RequestStatistics
@@ -84,7 +85,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimming_settin
 )
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import ConsumerFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import PendingSummary
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
 __all__ = [

@@ -16,42 +16,42 @@ from typing import Literal
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.acknowledgement import ACK_LEVELS
-from nautilus_enhanced.infrastructure.messagebus.acknowledgement import AckLevel
-from nautilus_enhanced.infrastructure.messagebus.acknowledgement import Confirmer
-from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-from nautilus_enhanced.infrastructure.messagebus.buffers import FlushGoal
-from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import IndeterminateError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotAcceptedError
 from nautilus_enhanced.infrastructure.messagebus.errors import NotConfirmedError
-from nautilus_enhanced.infrastructure.messagebus.figures import ClientFigures
-from nautilus_enhanced.infrastructure.messagebus.findings import client_findings
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
 from nautilus_enhanced.infrastructure.messagebus.journal import open_journal
-from nautilus_enhanced.infrastructure.messagebus.meters import LatencyMeter
-from nautilus_enhanced.infrastructure.messagebus.metrics import ClientHealth
-from nautilus_enhanced.infrastructure.messagebus.metrics import ClientMetrics
-from nautilus_enhanced.infrastructure.messagebus.overflow import GuardedPolicy
+from nautilus_enhanced.infrastructure.messagebus.monitoring.figures import ClientFigures
+from nautilus_enhanced.infrastructure.messagebus.monitoring.findings import client_findings
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.meters import LatencyMeter
+from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ClientHealth
+from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ClientMetrics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import ClientStatistics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.publishing import PublishRules
-from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PrioritySettings
-from nautilus_enhanced.infrastructure.messagebus.settings import PublishingSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
-from nautilus_enhanced.infrastructure.messagebus.statistics import ClientStatistics
-from nautilus_enhanced.infrastructure.messagebus.stream_settings import StreamSettings
-from nautilus_enhanced.infrastructure.messagebus.trimming import TrimSettings
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
-from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
-from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
-from nautilus_enhanced.infrastructure.messagebus.writer import StreamWriter
+from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import ACK_LEVELS
+from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import AckLevel
+from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import Confirmer
+from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import FlushGoal
+from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
+from nautilus_enhanced.infrastructure.messagebus.publishing.overflow import GuardedPolicy
+from nautilus_enhanced.infrastructure.messagebus.publishing.rules import PublishRules
+from nautilus_enhanced.infrastructure.messagebus.publishing.trimming import TrimSettings
+from nautilus_enhanced.infrastructure.messagebus.publishing.wakeup import IDLE
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
+from nautilus_enhanced.infrastructure.messagebus.publishing.writer import StreamWriter
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PrioritySettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import PublishingSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_choice
+from nautilus_enhanced.infrastructure.messagebus.settings.streams import StreamSettings
 
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.contracts import OverflowPolicy
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
 
 
 logger = logging.getLogger(__name__)

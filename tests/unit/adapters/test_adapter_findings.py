@@ -10,7 +10,7 @@ from nautilus_enhanced.adapters.findings import LONG_DOWN_S
 from nautilus_enhanced.adapters.findings import OFTEN
 from nautilus_enhanced.adapters.findings import ClientCondition
 from nautilus_enhanced.adapters.findings import adapter_findings
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
 
 
 CONNECTION = ConnectionStatistics(

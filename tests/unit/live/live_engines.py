@@ -17,7 +17,7 @@ from nautilus_trader.live.risk_engine import LiveRiskEngine
 from nautilus_trader.portfolio.portfolio import Portfolio
 from nautilus_trader.test_kit.stubs.identifiers import TestIdStubs
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.engines import EnhancedLiveDataEngine
 from nautilus_enhanced.live.engines import EnhancedLiveExecutionEngine

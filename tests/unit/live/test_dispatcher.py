@@ -12,7 +12,7 @@ import pytest
 import uvloop
 from live_engines import until
 
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DispatchSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DispatchSettings
 from nautilus_enhanced.live.dispatcher import PriorityDispatcher
 from nautilus_enhanced.live.scheduling import DispatchCore
 from nautilus_enhanced.live.scheduling import DispatchLane

@@ -31,8 +31,8 @@ from nautilus_trader.test_kit.stubs.data import TestDataStubs
 
 from nautilus_enhanced.infrastructure.messagebus import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus import FlowRule
-from nautilus_enhanced.infrastructure.messagebus.dispatch_settings import DATA_KINDS
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import DATA_KINDS
 from nautilus_enhanced.live.labels import instrument_of
 from nautilus_enhanced.live.labels import kind_of_type
 from nautilus_enhanced.live.labels import priority_of_type

@@ -10,22 +10,22 @@ from typing import TypeVar
 
 from nautilus_enhanced.infrastructure.messagebus.journal.keeper import JournalKeeper
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import Recovered
-from nautilus_enhanced.infrastructure.messagebus.sources import LaneSource
+from nautilus_enhanced.infrastructure.messagebus.publishing.sources import LaneSource
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
-    from nautilus_enhanced.infrastructure.messagebus.connection import Identity
-    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
+    from nautilus_enhanced.infrastructure.messagebus.connection.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-    from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-    from nautilus_enhanced.infrastructure.messagebus.sources import Source
-    from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
-    from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import JournalStatistics
+    from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
+    from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.sources import Source
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
 
 
 P = ParamSpec("P")

@@ -24,7 +24,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.journal.records import Row
 from nautilus_enhanced.infrastructure.messagebus.journal.records import decode_row
 from nautilus_enhanced.infrastructure.messagebus.journal.records import encode_row
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
 
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.journal.file import JournalFile
 from nautilus_enhanced.infrastructure.messagebus.journal.ledger import JournalLedger
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import load
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
 
 
 if TYPE_CHECKING:

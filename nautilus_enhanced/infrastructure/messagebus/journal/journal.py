@@ -41,8 +41,8 @@ from nautilus_enhanced.infrastructure.messagebus.journal.recovery import load
 from nautilus_enhanced.infrastructure.messagebus.journal.recovery import take_up
 from nautilus_enhanced.infrastructure.messagebus.journal.shedding import Shedding
 from nautilus_enhanced.infrastructure.messagebus.journal.source import JournalSource
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import JournalStatistics
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
-from nautilus_enhanced.infrastructure.messagebus.statistics import JournalStatistics
 
 
 if TYPE_CHECKING:
@@ -51,16 +51,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
-    from nautilus_enhanced.infrastructure.messagebus.connection import Identity
+    from nautilus_enhanced.infrastructure.messagebus.connection.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Entry
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-    from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-    from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
+    from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Entry
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
+    from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
 
 
 logger = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import threading
 from typing import TYPE_CHECKING
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.wakeup import IDLE
-from nautilus_enhanced.infrastructure.messagebus.wakeup import Doorbell
+from nautilus_enhanced.infrastructure.messagebus.publishing.wakeup import IDLE
+from nautilus_enhanced.infrastructure.messagebus.publishing.wakeup import Doorbell
 
 
 if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
 
 
 # Between two looks at lanes that may wait a little.

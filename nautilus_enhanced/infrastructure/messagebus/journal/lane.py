@@ -10,10 +10,10 @@ from typing import Literal
 from typing import NamedTuple
 
 from nautilus_enhanced.infrastructure.messagebus.journal.records import Stored
-from nautilus_enhanced.infrastructure.messagebus.sources import mark_gaps
-from nautilus_enhanced.infrastructure.messagebus.sources import note_gaps
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_GAP
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_JOURNALED_AT
+from nautilus_enhanced.infrastructure.messagebus.publishing.sources import mark_gaps
+from nautilus_enhanced.infrastructure.messagebus.publishing.sources import note_gaps
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_GAP
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_JOURNALED_AT
 
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import Durability
     from nautilus_enhanced.infrastructure.messagebus.journal.ledger import LaneLedger
     from nautilus_enhanced.infrastructure.messagebus.journal.ledger import StoredRun
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Entry
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Lane
-    from nautilus_enhanced.infrastructure.messagebus.lanes import Receipt
-    from nautilus_enhanced.infrastructure.messagebus.wire import Route
-    from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Entry
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Lane
+    from nautilus_enhanced.infrastructure.messagebus.publishing.lanes import Receipt
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import Route
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.settings.durability import Durability
 
 
 # Messages on disk that stay in memory too, so that the first ones need not be read back; of a

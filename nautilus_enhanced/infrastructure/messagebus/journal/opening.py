@@ -6,19 +6,19 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from nautilus_enhanced.infrastructure.messagebus.durability_settings import DurabilitySettings
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.journal.access import NoJournal
 from nautilus_enhanced.infrastructure.messagebus.journal.access import WriterJournal
 from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
+from nautilus_enhanced.infrastructure.messagebus.settings.durability import DurabilitySettings
 
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.settings import BufferSettings
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.settings.publishing import BufferSettings
 
 
 _FOLDER_MODE = 0o700

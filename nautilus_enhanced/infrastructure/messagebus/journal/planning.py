@@ -7,7 +7,7 @@ from typing import Final
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.durability_settings import Durability
+    from nautilus_enhanced.infrastructure.messagebus.settings.durability import Durability
 
 
 # A lane that spills does so from here on, though the server is there.

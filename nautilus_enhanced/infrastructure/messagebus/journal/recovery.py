@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.errors import JournalError
 from nautilus_enhanced.infrastructure.messagebus.journal.ledger import StoredRun
+from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.connection import Identity
+    from nautilus_enhanced.infrastructure.messagebus.connection.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.journal.file import JournalFile
     from nautilus_enhanced.infrastructure.messagebus.journal.lane import JournaledLane
     from nautilus_enhanced.infrastructure.messagebus.journal.ledger import JournalLedger

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
     from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
     from nautilus_enhanced.infrastructure.messagebus.journal.lane import JournaledLane
-    from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+    from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
 
 
 class JournalSource:

@@ -10,11 +10,13 @@ from typing import Any
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.priority import MessagePriority
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import TopicSelection
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.subscription import (
@@ -42,8 +44,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.seen import once
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import RequestStatistics
 from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
 if TYPE_CHECKING:

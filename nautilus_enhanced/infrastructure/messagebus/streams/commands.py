@@ -14,11 +14,11 @@ from typing import Final
 import msgspec
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import bulk
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import bulk
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 
 
 if TYPE_CHECKING:

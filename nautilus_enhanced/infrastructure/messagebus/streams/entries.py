@@ -13,14 +13,14 @@ from typing import Final
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_ENCODING
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_GAP
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_JOURNALED_AT
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_PAYLOAD
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TOPIC
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TYPE
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_ENCODING
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_GAP
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_JOURNALED_AT
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_PAYLOAD
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_TOPIC
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_TYPE
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 
 
 # A message without anything to tell has so many names and values at most.

@@ -12,17 +12,17 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_ENCODING
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_PAYLOAD
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_TOPIC
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_TYPE
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import encode_text
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import dead_letter_key
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import retry_key
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_ENCODING
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_PAYLOAD
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TOPIC
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TYPE
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import encode_text
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 FIELD_ERROR: Final = b"error"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import REGISTRY_KEY
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import REGISTRY_NEWS_KEY
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:

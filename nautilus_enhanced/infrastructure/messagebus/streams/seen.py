@@ -17,18 +17,18 @@ from typing import Any
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import encode_text
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import seen_key
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import encode_text
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
 

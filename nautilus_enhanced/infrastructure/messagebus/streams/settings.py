@@ -6,10 +6,10 @@ from typing import Final
 from typing import Literal
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.settings import Settings
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
-from nautilus_enhanced.infrastructure.messagebus.settings import check_choice
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import Settings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_choice
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 
 
 _MAX_AGE_MS: Final = 30 * 24 * 3_600_000

@@ -14,8 +14,8 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
 
 

@@ -24,9 +24,9 @@ from nautilus_enhanced.infrastructure.messagebus import StreamSettings
 from nautilus_enhanced.infrastructure.messagebus import TopicRule
 from nautilus_enhanced.infrastructure.messagebus import UrgentLaneSettings
 from nautilus_enhanced.infrastructure.messagebus import WorkerSettings
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
-from nautilus_enhanced.infrastructure.messagebus.urls import service_of
-from nautilus_enhanced.infrastructure.messagebus.urls import split_address
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import service_of
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import split_address
 
 
 LIMITS = [

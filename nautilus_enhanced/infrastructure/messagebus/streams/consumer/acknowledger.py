@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
 
-    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.read_stream import ReadStream
     from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
 

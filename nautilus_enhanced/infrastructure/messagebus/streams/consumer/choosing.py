@@ -12,13 +12,13 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationErro
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicTable
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
 from nautilus_enhanced.infrastructure.messagebus.patterns import compile_pattern
-from nautilus_enhanced.infrastructure.messagebus.wire import encode_text
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import encode_text
 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
 
 
 # The place of a stream that carries more than one topic.

@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.groups import AT_ONCE
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PAGE
@@ -20,14 +22,12 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery impor
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import Wait
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import topic_and_payload
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import Settling
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.barring import BarredStreams

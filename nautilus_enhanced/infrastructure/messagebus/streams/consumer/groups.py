@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import first_position
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import plan_group
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import regained_position
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.barring import BarredStreams
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.read_stream import ReadStream
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import StartTable

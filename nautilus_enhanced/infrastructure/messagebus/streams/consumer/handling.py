@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
 from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:

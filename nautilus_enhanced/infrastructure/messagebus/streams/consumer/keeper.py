@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams import registry
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer import membership
@@ -21,15 +22,14 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.membership imp
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.read_stream import ReadStream
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import members_key
 from nautilus_enhanced.infrastructure.messagebus.streams.worker import ConnectedThread
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
 
-    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import Selection
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.lease import Lease

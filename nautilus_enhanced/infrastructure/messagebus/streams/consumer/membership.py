@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:

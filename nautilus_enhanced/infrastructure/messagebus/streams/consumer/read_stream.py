@@ -8,8 +8,8 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting impor
 
 
 if TYPE_CHECKING:
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PendingWork
-    from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 
 
 class ReadStream:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.barring import BarredStreams
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.claiming import PendingCare
@@ -23,14 +24,13 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery impor
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import Suspects
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.sifting import EntrySifter
 from nautilus_enhanced.infrastructure.messagebus.streams.worker import ConnectedThread
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import Settling
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import StreamChooser

@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import next_id
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+    from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import Delivery
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.handling import Handling
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.lease import Lease

@@ -12,7 +12,7 @@ import msgspec
 
 
 if TYPE_CHECKING:
-    from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+    from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
 
 
 class WorkerLoad(msgspec.Struct, frozen=True, kw_only=True):

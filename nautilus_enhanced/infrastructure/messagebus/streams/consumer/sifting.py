@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_GAP
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import Delivery
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import FIRST_ID
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting import NOW
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import PLAIN
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import number_of
 from nautilus_enhanced.infrastructure.messagebus.streams.entries import topic_and_payload
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_GAP
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:

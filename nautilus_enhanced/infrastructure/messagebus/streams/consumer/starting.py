@@ -19,7 +19,7 @@ import msgspec
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicTable
 from nautilus_enhanced.infrastructure.messagebus.patterns import check_pattern
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
+from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import Acknowledger
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import NoSettling
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.handling import Handling
@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import Settling
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import Selection
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage

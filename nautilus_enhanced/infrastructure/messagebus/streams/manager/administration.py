@@ -10,6 +10,8 @@ import msgspec
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import GroupInUseError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import END
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import GROUP_EXISTS
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import START
@@ -24,8 +26,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting impo
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.refusals import checked
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import hand_over
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import pending_of
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,10 @@ from typing import Final
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import acknowledge
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import claim
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
@@ -23,9 +26,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.entries import topic_an
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.refusals import checked
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import entries_between
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
 
 
 if TYPE_CHECKING:

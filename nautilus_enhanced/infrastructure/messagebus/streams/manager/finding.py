@@ -16,18 +16,18 @@ import msgspec
 from nautilus_enhanced.infrastructure.messagebus.errors import LoginRefusedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams import registry
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.refusals import checked
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import parse_time_ms
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import server_time
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.selection import StreamSelector
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.session import Session
 

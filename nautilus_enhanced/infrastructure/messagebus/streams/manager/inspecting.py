@@ -9,6 +9,8 @@ from typing import Final
 import msgspec
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import GroupFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import StreamFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import consumer_info
@@ -29,8 +31,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import p
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import parse_time_ms
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import pending_summary
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import server_time
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
 
 
 if TYPE_CHECKING:

@@ -10,7 +10,10 @@ import msgspec
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import check_name
 from nautilus_enhanced.infrastructure.messagebus.streams.keys import dead_letter_key
@@ -24,9 +27,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import L
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import delete_entries
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import entries_between
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import length
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
 
 
 if TYPE_CHECKING:

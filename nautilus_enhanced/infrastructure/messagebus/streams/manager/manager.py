@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 
     import redis
 
-    from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+    from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+    from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
     from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
     from nautilus_enhanced.infrastructure.messagebus.streams.letters import DeadLetter
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.trim_plan import TrimPlan
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import ConsumerFacts
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import PendingSummary
-    from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 
 
 class RedisStreamManager:

@@ -15,14 +15,14 @@ from typing import Any
 from typing import Final
 from typing import TypeVar
 
-from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import is_error
-from nautilus_enhanced.infrastructure.messagebus.urls import redact_url
 
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.streams.registry import Query
 
 

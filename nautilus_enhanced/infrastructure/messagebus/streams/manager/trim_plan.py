@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import StreamState
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import youngest_idle_ms
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import trim_before
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import trim_to
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import msgspec
 
 from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
-from nautilus_enhanced.infrastructure.messagebus.health import HealthFinding
-from nautilus_enhanced.infrastructure.messagebus.health import HealthReport
-from nautilus_enhanced.infrastructure.messagebus.health import HealthState
-from nautilus_enhanced.infrastructure.messagebus.statistics import Statistics
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthFinding
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthReport
+from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
+from nautilus_enhanced.infrastructure.messagebus.monitoring.statistics import Statistics
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.finding import StreamFinder
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import Inspector
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.selection import StreamSelector
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
+    from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
     from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import StreamState
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.settings import Settings
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import Settings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 
 
 MAX_MINS: Final = 525_600

@@ -12,10 +12,10 @@ from typing import Final
 
 import msgspec
 
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
-from nautilus_enhanced.infrastructure.messagebus.wire import command
-from nautilus_enhanced.infrastructure.messagebus.wire import format_entry_id
-from nautilus_enhanced.infrastructure.messagebus.wire import parse_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import format_entry_id
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import parse_entry_id
 
 
 FIRST: Final = b"-"

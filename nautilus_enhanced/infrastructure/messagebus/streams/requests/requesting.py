@@ -16,7 +16,10 @@ from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.errors import ClientClosedError
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestFailedError
 from nautilus_enhanced.infrastructure.messagebus.errors import RequestTimeoutError
-from nautilus_enhanced.infrastructure.messagebus.settings import check_range
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_PAYLOAD
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import FIELD_TOPIC
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import check_range
 from nautilus_enhanced.infrastructure.messagebus.streams import registry
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import check_topic
@@ -24,9 +27,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope impor
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import encode_envelope
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import reply_key
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import request_key
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_PAYLOAD
-from nautilus_enhanced.infrastructure.messagebus.wire import FIELD_TOPIC
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:

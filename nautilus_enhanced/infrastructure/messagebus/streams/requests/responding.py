@@ -11,19 +11,19 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import Envelope
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import answer_key
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.envelope import encode_envelope
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.requesting import add
 from nautilus_enhanced.infrastructure.messagebus.streams.requests.requesting import encode_body
-from nautilus_enhanced.infrastructure.messagebus.wire import command
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.entries import StreamMessage
     from nautilus_enhanced.infrastructure.messagebus.streams.requests.sender import Sender

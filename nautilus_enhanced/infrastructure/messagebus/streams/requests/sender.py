@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
-from nautilus_enhanced.infrastructure.messagebus.connection import ServerConnection
+from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.errors import BufferFullError
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import succeeded
 from nautilus_enhanced.infrastructure.messagebus.streams.worker import ConnectedThread
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Sequence
 
-    from nautilus_enhanced.infrastructure.messagebus.backoff import Backoff
-    from nautilus_enhanced.infrastructure.messagebus.connector import BusConnection
+    from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
+    from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
     from nautilus_enhanced.infrastructure.messagebus.streams.registry import Query
     from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures

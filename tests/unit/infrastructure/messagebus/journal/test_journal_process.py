@@ -19,12 +19,12 @@ from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus import StreamSettings
-from nautilus_enhanced.infrastructure.messagebus.buffers import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.journal.journal import Journal
-from nautilus_enhanced.infrastructure.messagebus.outbox import Outbox
-from nautilus_enhanced.infrastructure.messagebus.wire import RouteTable
+from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
+from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
+from nautilus_enhanced.infrastructure.messagebus.publishing.outbox import Outbox
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
 
 
 NAMING = StreamNaming(trader_id="T", stream_per_topic=False)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.settings import SubscriptionSettings
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nautilus_enhanced.infrastructure.messagebus.errors import ConfigurationError
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import StreamNaming
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import MANY_TOPICS
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import KeySelection
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.choosing import TopicSelection
-from nautilus_enhanced.infrastructure.messagebus.wire import StreamNaming
 
 
 ALL = StreamNaming(trader_id="*")

@@ -7,8 +7,8 @@ import redis
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nautilus_enhanced.infrastructure.messagebus.connection_settings import ConnectionSettings
-from nautilus_enhanced.infrastructure.messagebus.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
+from nautilus_enhanced.infrastructure.messagebus.settings.connection import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.membership import PARTITIONS
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.membership import Exchange
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.membership import Membership

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from nautilus_enhanced.infrastructure.messagebus.clock import SystemClock
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import NoSettling
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.book import Delivery
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.handling import Handling

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nautilus_enhanced.infrastructure.messagebus.settings import WorkerSettings
+from nautilus_enhanced.infrastructure.messagebus.settings.publishing import WorkerSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.scaling import WorkerLoad
 from nautilus_enhanced.infrastructure.messagebus.streams.consumer.scaling import wanted_workers
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import GroupFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.commands import StreamFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.inspecting import StreamState
@@ -23,7 +24,6 @@ from nautilus_enhanced.infrastructure.messagebus.streams.manager.trimming_settin
 )
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import ConsumerFacts
 from nautilus_enhanced.infrastructure.messagebus.streams.manager.upkeep import PendingSummary
-from nautilus_enhanced.infrastructure.messagebus.wire import EntryId
 
 
 MINUTE_MS = 60_000

@@ -1,0 +1,1 @@
+"""The settings of the bus: plain data that refuses what cannot be."""
