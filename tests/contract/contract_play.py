@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -15,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import nautilus_trader
 from conftest import chosen_buses
+from node_programs import run_program
 
 
 HERE = Path(__file__).parent
@@ -23,30 +23,21 @@ HERE = Path(__file__).parent
 LIMIT_S = 120.0
 
 
-def python_path() -> str:
-    """Return where to look first: the tree under test, if there is one, and beside the programs."""
-    # An interpreter that was told to be safe does not look beside its script.
-    return os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(HERE))))
-
-
 def run_process(
     program: str, name: str, bus: str, arguments: dict, env: dict[str, str] | None = None
 ) -> tuple[int, str, str]:
     """Run a scenario; return the exit code, all output, and the result, if there is one."""
     with TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
-        done = subprocess.run(
-            [sys.executable, str(HERE / program), name, bus, json.dumps(arguments)],
-            check=False,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=LIMIT_S,
-            env=os.environ
-            | {"CONTRACT_RESULT": str(result), "PYTHONPATH": python_path()}
-            | (env or {}),
+        done = run_program(
+            HERE / program,
+            name,
+            bus,
+            json.dumps(arguments),
+            timeout_s=LIMIT_S,
+            env={"CONTRACT_RESULT": str(result)} | (env or {}),
         )
-        return done.returncode, done.stdout, result.read_text() if result.exists() else ""
+        return done.code, done.output, result.read_text() if result.exists() else ""
 
 
 @cache
