@@ -34,6 +34,9 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
+# Its tests are inherited by those of each venue, and failures of theirs are explained as well.
+pytest.register_assert_rewrite("venue_suite")
+
 # Journals of nodes that the tests run go where nobody looks for his own.
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="nt-enhanced-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)

@@ -1,318 +1,76 @@
-"""
-A node with NautilusTrader's own Binance clients, which trades on a loopback venue.
+"""The program of a node with NautilusTrader's own Binance clients (see `venue_session.py`)."""
 
-``python binance_node.py SESSION PRODUCT BUS ADDRESS RESULT``: SESSION is ``trade`` or ``again``
-(what a node finds that was started after it), PRODUCT is ``spot`` or ``futures``, BUS is
-``stock`` or ``enhanced``, ADDRESS is the venue's first line and RESULT the file for what was
-found.
-"""
-
-import asyncio
-import json
-import os
-import sys
-import time
-import urllib.parse
-import urllib.request
-from pathlib import Path
-
-from nautilus_trader.adapters.binance.common.enums import BinanceAccountType
 from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
 from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
-from nautilus_trader.config import LiveExecEngineConfig
-from nautilus_trader.config import LoggingConfig
-from nautilus_trader.config import StrategyConfig
-from nautilus_trader.config import TradingNodeConfig
-from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.enums import TimeInForce
-from nautilus_trader.model.identifiers import InstrumentId
-from nautilus_trader.model.identifiers import TraderId
-from nautilus_trader.model.identifiers import Venue
-from nautilus_trader.trading.strategy import Strategy
+from venue_session import KEPT
+from venue_session import Session
+from venue_session import Trader
+from venue_session import run_program
+from venue_session import until
 
-from nautilus_enhanced import EnhancedMessageBusConfig
-from nautilus_enhanced import features
+from nautilus_enhanced.adapters.binance import EnhancedBinanceLiveDataClientFactory
+from nautilus_enhanced.adapters.binance import EnhancedBinanceLiveExecClientFactory
 from nautilus_enhanced.sandbox.binance import data_client_config
 from nautilus_enhanced.sandbox.binance import exec_client_config
 
 
-SYMBOLS = {"spot": "BTCUSDT", "futures": "BTCUSDT-PERP"}
-ACCOUNTS = {"spot": BinanceAccountType.SPOT, "futures": BinanceAccountType.USDT_FUTURES}
-STEP_TIMEOUT_S = 30.0
-FAR, KEPT, CROSSING = 40_000.0, 41_000.0, 60_000.0
-
-
-def ask(urls, path, method="GET", **parameters):
-    query = "?" + urllib.parse.urlencode(parameters) if parameters else ""
-    request = urllib.request.Request(
-        urls["http_url"] + path + query, method=method, headers={"X-MBX-APIKEY": "k"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)
-
-
-async def until(condition, what):
-    deadline = time.monotonic() + STEP_TIMEOUT_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(what)
-        await asyncio.sleep(0.01)
-
-
-class Trader(Strategy):
-    """Note everything, and do nothing by itself."""
-
-    def __init__(self, instrument_id):
-        claims = [instrument_id]
-        super().__init__(StrategyConfig(order_id_tag="001", external_order_claims=claims))
-        self.instrument_id = instrument_id
-        self.bid = None
-        self.quotes = self.trades = self.deltas = self.marks = self.crossed = 0
-        self.events = {}
-        self.open_at_start = []
-        self.positions_at_start = []
-
+class BinanceTrader(Trader):
     def on_start(self):
-        self.open_at_start = [
-            [o.order_type.name, str(o.quantity), str(o.price), o.status.name]
-            for o in self.cache.orders_open()
-        ]
-        self.positions_at_start = [str(p.signed_decimal_qty()) for p in self.cache.positions_open()]
-        self.subscribe_quote_ticks(self.instrument_id)
-        self.subscribe_trade_ticks(self.instrument_id)
-        self.subscribe_order_book_deltas(self.instrument_id, BookType.L2_MBP)
+        super().on_start()
         if self.instrument_id.symbol.value.endswith("-PERP"):
             self.subscribe_mark_prices(self.instrument_id)
 
-    def on_stop(self):
-        self.unsubscribe_quote_ticks(self.instrument_id)
-        self.unsubscribe_trade_ticks(self.instrument_id)
 
-    def on_quote_tick(self, tick):
-        self.quotes += 1
-        self.bid = tick.bid_price.as_double()
+class BinanceSession(Session):
+    venue = "BINANCE"
+    symbols = {"spot": "BTCUSDT", "futures": "BTCUSDT-PERP"}
+    trader_class = BinanceTrader
 
-    def on_trade_tick(self, tick):
-        self.trades += 1
+    @property
+    def can_change_orders(self):
+        return self.product == "futures"
 
-    def on_mark_price(self, price):
-        self.marks += 1
+    def data_client(self):
+        urls = {name: self.urls[name] for name in ("http_url", "ws_url")}
+        return data_client_config(product=self.product, **urls)
 
-    def on_order_book_deltas(self, deltas):
-        self.deltas += 1
-        book = self.cache.order_book(self.instrument_id)
-        bid, ask_ = book.best_bid_price(), book.best_ask_price()
-        self.crossed += bid is None or ask_ is None or bid >= ask_
+    def exec_client(self):
+        urls = {name: self.urls[name] for name in ("http_url", "ws_url", "ws_api_url")}
+        return exec_client_config(product=self.product, **urls)
 
-    def on_order_event(self, event):
-        name = type(event).__name__
-        if name == "OrderFilled":
-            name += f" {event.last_qty} {event.liquidity_side.name}"
-        elif name == "OrderRejected":
-            name += f" {event.reason}"
-        # The date and time in an ID are another in each run.
-        short_id = event.client_order_id.value.rpartition("-")[2]
-        self.events.setdefault(short_id, []).append(name)
+    def factories(self):
+        if self.bus == "factories":
+            return EnhancedBinanceLiveDataClientFactory, EnhancedBinanceLiveExecClientFactory
+        return BinanceLiveDataClientFactory, BinanceLiveExecClientFactory
 
-
-class Session:
-    def __init__(self, product, bus, urls):
-        self.product, self.urls = product, urls
-        self.instrument_id = InstrumentId.from_str(f"{SYMBOLS[product]}.BINANCE")
-        at = {"product": product, "http_url": urls["http_url"], "ws_url": urls["ws_url"]}
-        config = TradingNodeConfig(
-            trader_id=TraderId("TESTER-001"),
-            logging=LoggingConfig(log_level="WARNING", log_colors=False),
-            message_bus=(EnhancedMessageBusConfig() if bus == "enhanced" else None),
-            data_clients={"BINANCE": data_client_config(**at)},
-            exec_clients={"BINANCE": exec_client_config(**at, ws_api_url=urls["ws_api_url"])},
-            exec_engine=LiveExecEngineConfig(
-                reconciliation=True, reconciliation_startup_delay_secs=0
-            ),
-            timeout_connection=30,
-            timeout_reconciliation=20,
-            timeout_portfolio=20,
-            timeout_disconnection=10,
-            timeout_post_stop=0.2,
-        )
-        self.node = TradingNode(config)
-        self.node.add_data_client_factory("BINANCE", BinanceLiveDataClientFactory)
-        self.node.add_exec_client_factory("BINANCE", BinanceLiveExecClientFactory)
-        self.trader = Trader(self.instrument_id)
-        self.node.trader.add_strategy(self.trader)
-        self.node.build()
-        self.task = asyncio.get_running_loop().create_task(self.node.run_async())
-
-    async def ask(self, path, method="GET", **parameters):
-        return await asyncio.to_thread(ask, self.urls, path, method, **parameters)
-
-    async def has_market_data(self):
-        trader = self.trader
-        quotes, trades, deltas = trader.quotes, trader.trades, trader.deltas
-        await until(
-            lambda: (
-                trader.quotes >= quotes + 5
-                and trader.trades >= trades + 1
-                and trader.deltas >= deltas + 3
-            ),
-            f"market data: {trader.quotes} {trader.trades} {trader.deltas}",
-        )
-
-    async def has_user_data(self):
-        deadline = time.monotonic() + STEP_TIMEOUT_S
-        while not (await self.ask("/loopback/statistics"))["user_sessions"]:
-            if time.monotonic() > deadline:
-                raise TimeoutError("user data")
-            await asyncio.sleep(0.02)
-
-    def order(self, side, quantity, price=None, **options):
-        instrument = self.trader.cache.instrument(self.instrument_id)
-        make = self.trader.order_factory
-        common = (self.instrument_id, side, instrument.make_qty(quantity))
-        if price is None:
-            return make.market(*common, **options)
-        return make.limit(*common, instrument.make_price(price), **options)
-
-    def stop_order(self):
-        """A sale that waits for the dip: with a limit on spot, at the market on futures."""
-        instrument = self.trader.cache.instrument(self.instrument_id)
-        common = (self.instrument_id, OrderSide.SELL, instrument.make_qty(0.1))
-        trigger = instrument.make_price(self.urls["dip"])
+    async def fill_orders(self):
+        """Sell a third by an order that waits for the dip: with a limit on spot."""
+        dip = self.urls["dip"]
+        resting = self.order("resting", OrderSide.BUY, 0.2, dip)
+        await self.submit(resting)
+        await self.closed(resting)
+        # With the most time until the next dip.
+        await until(lambda: self.trader.bid < dip, lambda: "the dip")
+        await until(lambda: self.trader.bid > dip, lambda: "the rise")
+        common = (self.instrument_id, OrderSide.SELL, self.quantity(0.1))
+        trigger = self.instrument.make_price(dip)
         make = self.trader.order_factory
         if self.product == "futures":
-            return make.stop_market(*common, trigger)
-        return make.stop_limit(*common, instrument.make_price(KEPT), trigger)
+            stop = make.stop_market(*common, trigger)
+        else:
+            stop = make.stop_limit(*common, self.instrument.make_price(KEPT), trigger)
+        self.trader.submit_order(self.called("stop", stop))
+        await self.closed(stop)
+        # In the end 0.3 is sold, also where the stop order was refused.
+        market = self.order("market", OrderSide.SELL, 0.2 if stop.filled_qty.as_double() else 0.3)
+        await self.submit(market)
+        await self.closed(market)
 
-    async def has_just_risen(self):
-        dip = self.urls["dip"]
-        await until(lambda: self.trader.bid < dip, "the dip")
-        await until(lambda: self.trader.bid > dip, "the rise")
-
-    async def submit(self, order, last):
-        """Submit an order, and wait for an event."""
-        self.trader.submit_order(order)
-        await self.wait(order, last)
-
-    async def wait(self, order, last):
-        short_id = order.client_order_id.value.rpartition("-")[2]
-        events = self.trader.events
-        await until(
-            lambda: any(name.startswith(last) for name in events.get(short_id, [])),
-            f"{last}: {events}",
-        )
-
-    async def cancel(self, order):
-        self.trader.cancel_order(order)
-        await self.wait(order, "OrderCanceled")
-
-    async def closed(self, order):
-        await until(lambda: order.is_closed, f"closed: {order} {self.trader.events}")
-
-    async def stop(self):
-        await self.node.stop_async()
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-
-
-async def trade(session):
-    trader = session.trader
-    await session.has_market_data()
-    found = {"active": active(session), "crossed_books": trader.crossed}
-    instrument = trader.cache.instrument(session.instrument_id)
-    found["instrument"] = [
-        type(instrument).__name__,
-        str(instrument.price_increment),
-        str(instrument.size_increment),
-    ]
-
-    far = session.order(OrderSide.BUY, 0.1, FAR)  # 1
-    await session.submit(far, "OrderAccepted")
-    if session.product == "futures":
-        trader.modify_order(far, price=instrument.make_price(FAR + 1))
-        await session.wait(far, "OrderUpdated")
-    await session.cancel(far)
-    # Rests where the market comes to again and again, and shows half of what it wants.
-    resting = session.order(OrderSide.BUY, 0.2, session.urls["dip"])  # 2
-    await session.submit(resting, "OrderAccepted")
-    await session.closed(resting)
-    await session.has_just_risen()
-    stop = session.stop_order()  # 3
-    trader.submit_order(stop)
-    await session.closed(stop)
-    # In the end 0.1 more is sold than bought, also where the stop order was refused.
-    market = session.order(OrderSide.SELL, 0.2 if stop.filled_qty.as_double() else 0.3)  # 4
-    await session.submit(market, "OrderAccepted")
-    await session.closed(market)
-    crossing = session.order(OrderSide.BUY, 0.1, CROSSING, post_only=True)  # 5
-    await session.submit(crossing, "OrderRejected")
-    at_once = session.order(OrderSide.BUY, 0.1, FAR, time_in_force=TimeInForce.IOC)  # 6
-    await session.submit(at_once, "OrderExpired")
-
-    for fault in ("reject", "rate-limit"):  # 7 and 8
-        rule = f"{fault}:on=order,match=POST,times=1"
-        await session.ask("/loopback/faults", "POST", fault=rule)
-        await session.submit(session.order(OrderSide.BUY, 0.1, FAR), "OrderRejected")
-    await session.ask("/loopback/faults", "POST", fault="delay:on=user,ms=200,times=1")
-    await session.ask("/loopback/faults", "POST", fault="garbage:on=market,times=1")
-    late = session.order(OrderSide.BUY, 0.1, FAR)  # 9
-    await session.submit(late, "OrderAccepted")
-    await session.cancel(late)
-
-    found["dropped"] = [(await session.ask("/loopback/drop", "POST", on="market"))["dropped"]]
-    await session.has_market_data()
-    found["dropped"] += [(await session.ask("/loopback/drop", "POST", on="user"))["dropped"]]
-    await session.has_user_data()
-    after = session.order(OrderSide.BUY, 0.1, FAR)  # 10
-    await session.submit(after, "OrderAccepted")
-    await session.cancel(after)
-    found["crossed_books_after"] = trader.crossed
-
-    await session.submit(session.order(OrderSide.BUY, 0.1, KEPT), "OrderAccepted")  # 11
-    if session.product == "futures":
-        await until(lambda: trader.marks, "mark prices")
-    found["positions"] = [str(p.signed_decimal_qty()) for p in trader.cache.positions_open()]
-    found["balances"] = balances(session)
-    return found
-
-
-async def again(session):
-    trader = session.trader
-    await until(lambda: trader.is_running, "running")
-    (kept,) = trader.cache.orders_open()
-    await session.cancel(kept)
-    return {
-        "active": active(session),
-        "open_at_start": trader.open_at_start,
-        "positions_at_start": trader.positions_at_start,
-        "balances": balances(session),
-    }
-
-
-def active(session):
-    if type(session.node.kernel.data_engine).__name__ == "LiveDataEngine":
-        return []
-    return sorted(feature.value for feature in features(session.node).active)
-
-
-def balances(session):
-    account = session.node.portfolio.account(Venue("BINANCE"))
-    return sorted(str(currency) for currency in account.balances())
-
-
-async def main(name, product, bus, address):
-    session = Session(product, bus, json.loads(address))
-    try:
-        found = await {"trade": trade, "again": again}[name](session)
-    finally:
-        await session.stop()
-    return found | {"events": session.trader.events}
+    async def trade_more(self):
+        if self.product == "futures":
+            await until(lambda: self.trader.marks, lambda: "mark prices")
 
 
 if __name__ == "__main__":
-    *arguments, result = sys.argv[1:]
-    Path(result).write_text(json.dumps(asyncio.run(main(*arguments))))
-    sys.stdout.flush()
-    # The host's threads may outlive the loop; the result is out, and nothing is left to save.
-    os._exit(0)
+    run_program(BinanceSession)
