@@ -1,12 +1,11 @@
 """A node trims its own streams, and none of anybody else's, and says so."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from node_programs import run_program
 
 from nautilus_enhanced.infrastructure.messagebus import RedisStreamManager
 
@@ -20,15 +19,9 @@ def run_node(url, **message_bus):
         "message_bus": {"connection": url, **message_bus},
         "trader_id": "TRADER-001",
     }
-    done = subprocess.run(
-        [sys.executable, str(HERE / "trimming_node.py"), json.dumps(arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60.0,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    (line,) = (line for line in done.stdout.splitlines() if line.startswith("OUTCOME "))
+    done = run_program(HERE / "trimming_node.py", json.dumps(arguments), timeout_s=60.0)
+    assert done.code == 0, done.output[-8000:]
+    (line,) = (line for line in done.output.splitlines() if line.startswith("OUTCOME "))
     return json.loads(line.removeprefix("OUTCOME "))
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
+import node_programs
 
 from nautilus_enhanced.sandbox import VenueProcess
 
@@ -93,19 +91,9 @@ def write_market(path: Path) -> None:
 def run_program(program: str, folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a node to its end; return what it found, and what it wrote."""
     result = folder / "-".join(arguments[:3])
-    # The program imports what is beside it.
-    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(HERE))))
-    done = subprocess.run(
-        [sys.executable, str(HERE / program), *arguments, str(result)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=LIMIT_S,
-        check=False,
-        env=os.environ | {"PYTHONPATH": path},
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    return json.loads(result.read_text()) | {"output": done.stdout}
+    done = node_programs.run_program(HERE / program, *arguments, str(result), timeout_s=LIMIT_S)
+    assert done.code == 0, done.output[-6000:]
+    return json.loads(result.read_text()) | {"output": done.output}
 
 
 def play_on(play: Play, bus: str) -> dict[str, Any]:
