@@ -57,6 +57,10 @@ class FrameSender:
         """Cut the connection without a word, as a network does that fails."""
         self._transport.abort()
 
+    def close(self) -> None:
+        """Hang up when all that waits is written."""
+        self._transport.close()
+
     def send(self, frames: Iterable[bytes]) -> bool:
         """Write whole frames; return False, with nothing written, when the connection is over."""
         if self._transport.is_closing():

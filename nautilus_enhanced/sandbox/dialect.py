@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
+from typing import Final
 from typing import Protocol
 
 from nautilus_enhanced.sandbox.connection import FrameSender
@@ -23,6 +24,7 @@ from nautilus_enhanced.sandbox.matching import MatchingEngine
 
 
 NS_PER_MS = 1_000_000
+GARBAGE: Final = b'{"e":"\x7f","s":17,"data":[[['
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,8 +69,8 @@ class UserEvent:
     ----------
     name : str
         What the venue calls it.
-    payload : dict[str, Any]
-        The event as the venue writes it, without an envelope.
+    payload : Any
+        The event as the venue writes it, without an envelope: an object for JSON, or bytes.
     client_order_id, execution_type : str
         Of an order's event, in the venue's words; empty for others.
     trade_id : int
@@ -76,7 +78,7 @@ class UserEvent:
     """
 
     name: str
-    payload: dict[str, Any]
+    payload: Any
     client_order_id: str = ""
     execution_type: str = ""
     trade_id: int = -1
@@ -94,10 +96,18 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reply:
-    """Hold the frames that answer a message of a session, and what it caused."""
+    """
+    Hold the frames that answer a message of a session, and what it caused.
+
+    Attributes
+    ----------
+    is_last : bool
+        Whether the venue hangs up behind them.
+    """
 
     frames: Sequence[bytes] = ()
     events: Sequence[UserEvent] = ()
+    is_last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +172,10 @@ class MarketFrame:
 
 class Session:
     """
-    One websocket session: what it subscribed to, and how it is spoken to.
+    One session at a socket: what it subscribed to, and how it is spoken to.
+
+    A message of the client is the text of a websocket, or the bytes that a `Framing` of a plain
+    socket cuts off.
 
     Parameters
     ----------
@@ -181,15 +194,20 @@ class Session:
         """Return whether messages about the account go to it."""
         return False
 
-    def receive(self, text: str, now_ns: int) -> Reply:
+    @property
+    def garbage(self) -> bytes:
+        """Return a frame that is no message."""
+        return text_frame(GARBAGE)
+
+    def receive(self, text: Any, now_ns: int) -> Reply:
         """Return the answer to one message of the client."""
         raise NotImplementedError
 
-    def call(self, text: str) -> Call | None:
+    def call(self, text: Any) -> Call | None:
         """Return what a message of the client asks for, or None if faults leave it alone."""
         return None
 
-    def refuse(self, text: str, kind: FaultKind) -> Reply:
+    def refuse(self, text: Any, kind: FaultKind) -> Reply:
         """Return how the venue words a reject, or a rate limit, of a message."""
         raise NotImplementedError
 

@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections import Counter
 from collections import deque
+from collections.abc import Awaitable
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
 from typing import Final
+from typing import TypeAlias
 
-from aiohttp import web
-
-from nautilus_enhanced.sandbox.connection import text_frame
 from nautilus_enhanced.sandbox.dialect import NS_PER_MS
 from nautilus_enhanced.sandbox.dialect import Dialect
 from nautilus_enhanced.sandbox.dialect import MarketFrame
@@ -30,10 +30,12 @@ from nautilus_enhanced.sandbox.statistics import MAX_PUSHES
 from nautilus_enhanced.sandbox.statistics import OrderPush
 
 
-GARBAGE: Final = b'{"e":"\x7f","s":17,"data":[[['
 NS_PER_S: Final = 1_000_000_000
 # asyncio's own high-water mark: where a transport asks its writers to pause.
 PAUSE_BYTES: Final = 64 * 1024
+
+# Takes leave of a client and closes its socket.
+Closer: TypeAlias = Callable[[], Awaitable[Any]]
 
 
 class SessionHub:
@@ -54,7 +56,7 @@ class SessionHub:
     """
 
     def __init__(self, dialect: Dialect, injector: FaultInjector) -> None:
-        self.sessions: dict[Session, web.WebSocketResponse] = {}
+        self.sessions: dict[Session, Closer] = {}
         self.sessions_total = 0
         self.slow_readers = 0
         self.sent: Counter[str] = Counter()
@@ -81,9 +83,9 @@ class SessionHub:
         """Return whether a transport asks its writers to pause."""
         return any(session.sender.waiting_bytes > PAUSE_BYTES for session in self.sessions)
 
-    def add(self, session: Session, ws: web.WebSocketResponse) -> None:
+    def add(self, session: Session, closer: Closer) -> None:
         """Take a session in."""
-        self.sessions[session] = ws
+        self.sessions[session] = closer
         self.sessions_total += 1
 
     def remove(self, session: Session) -> None:
@@ -186,7 +188,7 @@ class SessionHub:
     def _write_garbage(self, target: Target) -> None:
         for session in self.sessions:
             if self._gets(session, target):
-                session.sender.send([text_frame(GARBAGE)])
+                session.sender.send([session.garbage])
 
     def _write_now(self, frames: Sequence[MarketFrame]) -> None:
         for session in self.sessions:

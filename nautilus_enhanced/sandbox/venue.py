@@ -10,26 +10,30 @@ import asyncio
 import functools
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from typing import Any
 from typing import Final
 
 from aiohttp import WSMsgType
 from aiohttp import web
 
 from nautilus_enhanced.sandbox.connection import FrameSender
-from nautilus_enhanced.sandbox.connection import text_frame
+from nautilus_enhanced.sandbox.control import Control
+from nautilus_enhanced.sandbox.dialect import GARBAGE
 from nautilus_enhanced.sandbox.dialect import Answer
 from nautilus_enhanced.sandbox.dialect import Dialect
 from nautilus_enhanced.sandbox.dialect import Request
 from nautilus_enhanced.sandbox.dialect import Session
-from nautilus_enhanced.sandbox.errors import FaultError
 from nautilus_enhanced.sandbox.errors import VenueError
 from nautilus_enhanced.sandbox.faults import FaultInjector
 from nautilus_enhanced.sandbox.faults import FaultRule
 from nautilus_enhanced.sandbox.faults import Target
 from nautilus_enhanced.sandbox.faults import Verdict
-from nautilus_enhanced.sandbox.hub import GARBAGE
 from nautilus_enhanced.sandbox.hub import SessionHub
+from nautilus_enhanced.sandbox.listener import READ_BYTES
+from nautilus_enhanced.sandbox.listener import Entrance
+from nautilus_enhanced.sandbox.listener import FramingError
+from nautilus_enhanced.sandbox.listener import PlainSocket
+from nautilus_enhanced.sandbox.listener import stream_protocol
 from nautilus_enhanced.sandbox.market import MarketSource
 from nautilus_enhanced.sandbox.pump import MarketPump
 from nautilus_enhanced.sandbox.statistics import OrderPush
@@ -42,7 +46,6 @@ CLOSE_TIMEOUT_S: Final = 1.0
 # Venues close a session that has not answered a ping for a minute; aiohttp waits for half of
 # its heartbeat.
 HEARTBEAT_S: Final = 120.0
-BAD_REQUEST: Final = 400
 
 
 class LoopbackVenue:
@@ -55,6 +58,8 @@ class LoopbackVenue:
         The market. It begins to flow at the first subscription to a stream with data.
     dialect : Dialect
         What the venue speaks.
+    plain_socket : PlainSocket, optional
+        The socket of a venue that is not spoken to over HTTP, at the same port.
     host : str
         The address to listen on.
     port : int
@@ -77,6 +82,7 @@ class LoopbackVenue:
         source: MarketSource,
         dialect: Dialect,
         *,
+        plain_socket: PlainSocket | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         send_buffer_bytes: int = SEND_BUFFER_BYTES,
@@ -86,12 +92,15 @@ class LoopbackVenue:
         self.faults = FaultInjector(faults, seed=fault_seed)
         self._source = source
         self._dialect = dialect
+        self._plain_socket = plain_socket
         self._host = host
         self._port = port
         self._send_buffer_bytes = send_buffer_bytes
         self._hub = SessionHub(dialect, self.faults)
         self._pump = MarketPump(source, dialect, self._hub)
         self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def __repr__(self) -> str:
         where = f"{self._host}:{self._port}" if self._runner else "closed"
@@ -132,13 +141,13 @@ class LoopbackVenue:
 
     @property
     def ws_url(self) -> str:
-        """Return the base URL of the sockets with market data."""
-        return self.addresses["ws_url"]
+        """Return the base URL of the websockets with market data; empty where there are none."""
+        return self.addresses.get("ws_url", "")
 
     @property
     def ws_api_url(self) -> str:
-        """Return the URL of the socket that takes requests."""
-        return self.addresses["ws_api_url"]
+        """Return the URL of the websocket that takes requests; empty where there is none."""
+        return self.addresses.get("ws_api_url", "")
 
     def statistics(self) -> VenueStatistics:
         """Return the figures as they are now."""
@@ -194,24 +203,21 @@ class LoopbackVenue:
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
         for path, kind in self._dialect.sockets.items():
             app.router.add_get(path, functools.partial(self._serve_session, kind))
-        app.router.add_get("/loopback/statistics", self._serve_statistics)
-        app.router.add_get("/loopback/pushes", self._serve_pushes)
-        app.router.add_get("/loopback/faults", self._serve_faults)
-        app.router.add_post("/loopback/faults", self._serve_new_fault)
-        app.router.add_delete("/loopback/faults", self._serve_no_faults)
-        app.router.add_post("/loopback/drop", self._serve_drop)
+        Control(self).add_to(app)
         app.router.add_route("*", "/{path:.*}", self._serve_request)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_TIMEOUT_S)
         await runner.setup()
         try:
-            await web.TCPSite(runner, self._host, self._port).start()
+            self._server = await asyncio.get_running_loop().create_server(
+                functools.partial(self._protocol, runner.server), self._host, self._port
+            )
         except OSError as e:
             await runner.cleanup()
             raise VenueError(
                 f"The venue cannot listen on {self._host}:{self._port} ({e.strerror or e}); "
                 "choose another port, or 0 for any that is free.",
             ) from None
-        self._port = runner.addresses[0][1]
+        self._port = self._server.sockets[0].getsockname()[1]
         self._runner = runner
 
     async def close(self) -> None:
@@ -222,13 +228,24 @@ class LoopbackVenue:
         try:
             self._hub.close()
             await self._pump.stop()
-            sockets = list(self._hub.sessions.values())
-            await asyncio.gather(
-                *(ws.close(code=1001, message=b"closing") for ws in sockets),
-                return_exceptions=True,
-            )
+            if self._server is not None:
+                self._server.close()
+            closers = list(self._hub.sessions.values())
+            await asyncio.gather(*(close() for close in closers), return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
             await runner.cleanup()
+
+    def _protocol(self, http: Any) -> asyncio.BaseProtocol:
+        """Return what a new connection is spoken to with."""
+        plain = self._plain_socket
+        if plain is None:
+            protocol: asyncio.BaseProtocol = http()
+            return protocol
+        serve = functools.partial(self._serve_stream, plain)
+        return Entrance(plain.greeting, functools.partial(stream_protocol, serve), http)
 
     async def _serve_request(self, http: web.Request) -> web.Response:
         request = await _read(http)
@@ -268,7 +285,7 @@ class LoopbackVenue:
             FrameSender(transport, limit_bytes=self._send_buffer_bytes),
             [name for name in named.split("/") if name],
         )
-        self._hub.add(session, ws)
+        self._hub.add(session, functools.partial(ws.close, code=1001, message=b"closing"))
         try:
             self._begin_market()
             async for message in ws:
@@ -279,7 +296,32 @@ class LoopbackVenue:
             self._hub.remove(session)
         return ws
 
-    async def _serve_message(self, session: Session, text: str) -> None:
+    async def _serve_stream(
+        self, plain: PlainSocket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (streams are served in tasks)
+        self._tasks.add(task)
+        framing = plain.framing()
+        sender = FrameSender(writer.transport, limit_bytes=self._send_buffer_bytes)
+        session = self._dialect.session(plain.kind, sender, ())
+
+        async def close() -> None:
+            writer.close()
+
+        self._hub.add(session, close)
+        try:
+            while data := await reader.read(READ_BYTES):
+                for message in framing.feed(data):
+                    await self._serve_message(session, message)
+        except (ConnectionError, FramingError):
+            sender.abort()
+        finally:
+            self._hub.remove(session)
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _serve_message(self, session: Session, text: str | bytes) -> None:
         call = session.call(text)
         verdict, delay_ms = Verdict(), 0
         if call is not None:
@@ -294,43 +336,15 @@ class LoopbackVenue:
             reply = session.receive(text, time.time_ns())
         if verdict.drop:
             session.sender.abort()
-        session.sender.send([text_frame(GARBAGE)] if verdict.garbage else reply.frames)
+        session.sender.send([session.garbage] if verdict.garbage else reply.frames)
+        if reply.is_last:
+            session.sender.close()
         self._begin_market()
         self._hub.push(reply.events)
 
     def _begin_market(self) -> None:
         if self._hub.refresh():
             self._pump.begin()
-
-    async def _serve_statistics(self, _: web.Request) -> web.Response:
-        return web.json_response(asdict(self.statistics()))
-
-    async def _serve_pushes(self, _: web.Request) -> web.Response:
-        return web.json_response([asdict(push) for push in self._hub.pushes])
-
-    async def _serve_faults(self, _: web.Request) -> web.Response:
-        return web.json_response(
-            [{"fault": rule, "happened": count} for rule, count in self.faults.counts()]
-        )
-
-    async def _serve_new_fault(self, request: web.Request) -> web.Response:
-        try:
-            self.faults.add(FaultRule.parse(request.query.get("fault", "")))
-        except FaultError as error:
-            return web.json_response({"error": str(error)}, status=BAD_REQUEST)
-        return await self._serve_faults(request)
-
-    async def _serve_no_faults(self, request: web.Request) -> web.Response:
-        self.faults.clear()
-        return await self._serve_faults(request)
-
-    async def _serve_drop(self, request: web.Request) -> web.Response:
-        said = request.query.get("on", "")
-        targets = {t.value: t for t in (Target.MARKET, Target.USER)}
-        if said not in targets:
-            error = f"`on` was {said!r}, allowed: {', '.join(targets)}"
-            return web.json_response({"error": error}, status=BAD_REQUEST)
-        return web.json_response({"dropped": self.drop(targets[said])})
 
 
 async def _read(http: web.Request) -> Request:
