@@ -16,14 +16,15 @@ import click
 import msgspec
 
 from nautilus_enhanced.sandbox import FaultRule
-from nautilus_enhanced.sandbox import GeneratedMarket
 from nautilus_enhanced.sandbox import MarketSource
 from nautilus_enhanced.sandbox import RecordedMarket
 from nautilus_enhanced.sandbox.venues import VENUES
+from nautilus_enhanced.sandbox.venues import generated_market
 from nautilus_enhanced.sandbox.venues import open_venue
 
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from collections.abc import Sequence
 
     from nautilus_enhanced.sandbox.venue import LoopbackVenue
@@ -92,24 +93,26 @@ def command(
     """
     Run a venue on this machine that speaks a real one's protocol.
 
-    NAME is binance-spot, binance-futures, bybit, bybit-spot, okx-swap or okx-spot.
-    NautilusTrader's own clients trade on it, on any bus;
-    any API key is let in and signatures are not checked. Prices are made up, or replayed from a
-    file; orders fill against them.
+    NAME is binance-spot, binance-futures, bybit, bybit-spot, okx-swap, okx-spot, ib or ib-forex.
+    NautilusTrader's own clients trade on it, on any bus; any API key is let in and signatures are
+    not checked. Prices are made up, or replayed from a file; orders fill against them.
 
     Exits with 0 when it was stopped (Ctrl-C, SIGTERM, --seconds); with 2 for bad input, or if it
     cannot listen there.
     """
     rules = [FaultRule.parse(text) for text in faults]
+    keys = {"api_key": api_key} if VENUES[name].has_keys else {}
+    if api_key is not None and not keys:
+        raise click.BadParameter(f"{name} has no API keys: leave it out.", param_hint="--api-key")
     source: MarketSource
     if replay is None:
-        source = GeneratedMarket(**generated)
+        source = generated_market(name, **generated)
         market = f"a made-up market (seed {generated['seed']})"
     else:
         source = RecordedMarket.open(replay, speed=speed, loop=loop, symbol=symbol)
         market = str(replay)
     venue = open_venue(
-        name, source, host=host, port=port, api_key=api_key, faults=rules, fault_seed=fault_seed
+        name, source, host=host, port=port, faults=rules, fault_seed=fault_seed, **keys
     )
 
     def tell() -> None:
@@ -138,7 +141,7 @@ async def _serve(
 
 
 def _ready_line(name: str, venue: LoopbackVenue) -> str:
-    rules = venue.source.instrument
+    rules = venue.dialect.engine.instrument
     ready = {
         "venue": name,
         **venue.addresses,
@@ -152,18 +155,29 @@ def _ready_line(name: str, venue: LoopbackVenue) -> str:
 def _ready_text(name: str, venue: LoopbackVenue, market: str) -> str:
     entry, addresses = VENUES[name], venue.addresses
     faults = [f"  fault    {rule}" for rule, _ in venue.faults.counts()]
+    keys = ", with any API key and secret" if entry.has_keys else ""
     lines = [
         f"{entry.about} on this machine: {venue.source.instrument.symbol} from {market}.",
-        f"  REST     {addresses['http_url']}",
-        f"  streams  {addresses['ws_url']}",
-        f"  WS-API   {addresses['ws_api_url']}",
+        *_where(addresses),
         *faults,
-        "NautilusTrader's clients find it by these fields, with any API key and secret:",
+        f"NautilusTrader's clients find it by these fields{keys}:",
         entry.data_fields.format(**addresses),
         entry.exec_fields.format(**addresses),
         "Ctrl-C stops it.",
     ]
     return "\n".join(lines)
+
+
+def _where(addresses: Mapping[str, str]) -> list[str]:
+    """Return the addresses that a venue has, a line each."""
+    if "account" in addresses:
+        return [
+            f"  TWS      {addresses['host']}:{addresses['port']}",
+            f"  account  {addresses['account']}",
+            f"  faults   {addresses['http_url']}/loopback/faults",
+        ]
+    labels = {"http_url": "REST", "ws_url": "streams", "ws_api_url": "WS-API"}
+    return [f"  {label:<8} {addresses[name]}" for name, label in labels.items()]
 
 
 def _ending(venue: LoopbackVenue) -> str:

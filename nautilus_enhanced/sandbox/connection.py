@@ -53,6 +53,11 @@ class FrameSender:
         """Return what the peer's side of the socket has not taken yet."""
         return 0 if self._transport.is_closing() else self._transport.get_write_buffer_size()
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing more will be written."""
+        return self._transport.is_closing()
+
     def abort(self) -> None:
         """Cut the connection without a word, as a network does that fails."""
         self._transport.abort()

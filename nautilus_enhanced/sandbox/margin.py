@@ -138,6 +138,12 @@ class MarginAccount:
         """Lock margin for an order; a negative amount is given back."""
         self.order_margin += amount
 
+    def commission(
+        self, order: Order, quantity: Decimal, price: Decimal, *, is_maker: bool
+    ) -> Decimal:
+        """Return what a fill costs; the order is as it was before."""
+        return quantity * price * (self.maker_fee if is_maker else self.taker_fee)
+
     def settle(
         self, order: Order, quantity: Decimal, price: Decimal, *, is_maker: bool
     ) -> Settlement:
@@ -157,8 +163,9 @@ class MarginAccount:
         elif not position:
             self.entry_price = ZERO
         self.position = position
-        fee = self.maker_fee if is_maker else self.taker_fee
-        commission = (quantity * price * fee).quantize(COMMISSION_QUANTUM, ROUND_DOWN)
+        commission = self.commission(order, quantity, price, is_maker=is_maker).quantize(
+            COMMISSION_QUANTUM, ROUND_DOWN
+        )
         self.wallet += realized - commission
         whole = quantity == order.remaining
         unlocked = order.locked if whole else order.locked * quantity / order.remaining

@@ -24,7 +24,9 @@ class VenueAddress(msgspec.Struct, frozen=True, kw_only=True):
     venue : str
         Its name.
     http_url, ws_url, ws_api_url : str
-        The URLs of REST API, streams and WS-API.
+        The URLs of REST API, streams and WS-API; the last two are empty where there are none.
+    host, port, account : str, int, str
+        Of a venue that is not spoken to over HTTP: where its socket is, and its account.
     symbol : str
         What is traded, such as ``BTCUSDT``.
     tick_size, step_size : str
@@ -33,11 +35,14 @@ class VenueAddress(msgspec.Struct, frozen=True, kw_only=True):
 
     venue: str
     http_url: str
-    ws_url: str
-    ws_api_url: str
     symbol: str
     tick_size: str
     step_size: str
+    ws_url: str = ""
+    ws_api_url: str = ""
+    host: str = ""
+    port: int = 0
+    account: str = ""
 
 
 class VenueProcess:
@@ -97,7 +102,7 @@ class VenueProcess:
         answer = self._child.start(START_TIMEOUT_S)
         if "error" in answer:
             raise VenueError(answer["error"].removeprefix("Error: "))
-        self._address = msgspec.convert(answer, VenueAddress)
+        self._address = msgspec.convert(answer, VenueAddress, strict=False)
         return self._address
 
     def stop(self) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
+from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.errors import VenueError
+from nautilus_enhanced.sandbox.generator import GeneratedMarket
+from nautilus_enhanced.sandbox.market import Instrument
 
 
 if TYPE_CHECKING:
@@ -31,6 +37,10 @@ class VenueEntry:
     data_fields, exec_fields : str
         The fields of the stock client configs that lead to it; ``{http_url}`` and the like stand
         for its addresses.
+    has_keys : bool
+        Whether its clients log in with an API key.
+    market : Mapping[str, Any]
+        The settings of a market that is made up for it, where they are not the usual ones.
     """
 
     module: str
@@ -38,11 +48,22 @@ class VenueEntry:
     about: str
     data_fields: str
     exec_fields: str
+    has_keys: bool = True
+    market: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 _BINANCE: Final = "nautilus_enhanced.sandbox.binance.venue"
 _BYBIT: Final = "nautilus_enhanced.sandbox.bybit.venue"
 _OKX: Final = "nautilus_enhanced.sandbox.okx.venue"
+_IB: Final = "nautilus_enhanced.sandbox.interactive_brokers.venue"
+_IB_CLIENTS: Final = "nautilus_enhanced.sandbox.interactive_brokers.clients"
+_IB_DATA_FIELDS: Final = (
+    'InteractiveBrokersDataClientConfig(ibg_host="{host}", ibg_port={port}, ibg_client_id=1)'
+)
+_IB_EXEC_FIELDS: Final = (
+    'InteractiveBrokersExecClientConfig(ibg_host="{host}", ibg_port={port}, ibg_client_id=1,\n'
+    '    account_id="{account}", routing=RoutingConfig(default=True))'
+)
 VENUES: Final = {
     "binance-spot": VenueEntry(
         module=_BINANCE,
@@ -133,7 +154,66 @@ VENUES: Final = {
             '    base_url_http="{http_url}", base_url_ws="{ws_api_url}")'
         ),
     ),
+    "ib": VenueEntry(
+        module=_IB,
+        attribute="InteractiveBrokersStockVenue",
+        about="A stock at Interactive Brokers",
+        data_fields=_IB_DATA_FIELDS,
+        exec_fields=_IB_EXEC_FIELDS,
+        has_keys=False,
+        market=MappingProxyType(
+            {
+                "instrument": Instrument(
+                    base="AAPL", quote="USD", tick_size=Decimal("0.01"), step_size=Decimal(1)
+                ),
+                "start_price": Decimal("200.00"),
+                "bound_ticks": 5_000,
+            }
+        ),
+    ),
+    "ib-forex": VenueEntry(
+        module=_IB,
+        attribute="InteractiveBrokersForexVenue",
+        about="A currency pair at Interactive Brokers",
+        data_fields=_IB_DATA_FIELDS,
+        exec_fields=_IB_EXEC_FIELDS,
+        has_keys=False,
+        market=MappingProxyType(
+            {
+                "instrument": Instrument(
+                    base="EUR", quote="USD", tick_size=Decimal("0.00005"), step_size=Decimal(1)
+                ),
+                "start_price": Decimal("1.10000"),
+                "bound_ticks": 1_000,
+            }
+        ),
+    ),
 }
+# What is missing where a module cannot be imported: the extra, and what needs it.
+_EXTRAS: Final = {
+    "aiohttp": ("sandbox", "A loopback venue"),
+    "ibapi": ("ib", "A venue that speaks Interactive Brokers' protocol"),
+    "google": ("ib", "A venue that speaks Interactive Brokers' protocol"),
+}
+
+
+def generated_market(name: str, **settings: Any) -> GeneratedMarket:
+    """
+    Make up a market for a venue.
+
+    Parameters
+    ----------
+    name : str
+        One of `VENUES`.
+    **settings : Any
+        Parameters of `GeneratedMarket`.
+
+    Raises
+    ------
+    ValueError
+        If a setting is outside of what is allowed.
+    """
+    return GeneratedMarket(**{**VENUES[name].market, **settings})
 
 
 def open_venue(name: str, source: MarketSource, **options: Any) -> LoopbackVenue:
@@ -154,7 +234,7 @@ def open_venue(name: str, source: MarketSource, **options: Any) -> LoopbackVenue
     VenueError
         If there is no venue of that name.
     MissingExtraError
-        If the extra ``sandbox`` is not installed.
+        If an extra that it needs is not installed.
     """
     entry = VENUES.get(name)
     if entry is None:
@@ -170,11 +250,16 @@ def venue_class(module: str, attribute: str) -> Any:
     Raises
     ------
     MissingExtraError
-        If the extra ``sandbox`` is not installed.
+        If an extra that it needs is not installed.
+    VenueError
+        If another version of what it needs is installed.
     """
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as e:
-        if (e.name or "").partition(".")[0] != "aiohttp":
+        name = (e.name or "").partition(".")[0]
+        if name not in _EXTRAS:
             raise
-        raise MissingExtraError("sandbox", "A loopback venue") from None
+        if name == "ibapi":
+            importlib.import_module(_IB_CLIENTS).check_library()
+        raise MissingExtraError(*_EXTRAS[name]) from None
