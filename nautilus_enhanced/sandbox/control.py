@@ -12,6 +12,7 @@ from nautilus_enhanced.sandbox.errors import FaultError
 from nautilus_enhanced.sandbox.faults import FaultInjector
 from nautilus_enhanced.sandbox.faults import FaultRule
 from nautilus_enhanced.sandbox.faults import Target
+from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.statistics import OrderPush
 from nautilus_enhanced.sandbox.statistics import VenueStatistics
 
@@ -23,6 +24,11 @@ class Controlled(Protocol):
     """What can be asked of a venue, and done to it."""
 
     faults: FaultInjector
+
+    @property
+    def engine(self) -> MatchingEngine:
+        """Return what matches."""
+        ...
 
     def statistics(self) -> VenueStatistics:
         """Return the figures as they are now."""
@@ -54,6 +60,7 @@ class Control:
         """Add the routes."""
         app.router.add_get("/loopback/statistics", self._statistics)
         app.router.add_get("/loopback/pushes", self._pushes)
+        app.router.add_get("/loopback/orders", self._orders)
         app.router.add_get("/loopback/faults", self._faults)
         app.router.add_post("/loopback/faults", self._new_fault)
         app.router.add_delete("/loopback/faults", self._no_faults)
@@ -64,6 +71,21 @@ class Control:
 
     async def _pushes(self, _: web.Request) -> web.Response:
         return web.json_response([asdict(push) for push in self._venue.pushes()])
+
+    async def _orders(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            [
+                {
+                    "order_id": order.order_id,
+                    "client_order_id": order.request.client_order_id,
+                    "side": order.request.side.value,
+                    "quantity": str(order.request.quantity),
+                    "filled": str(order.filled),
+                    "price": str(order.request.price or ""),
+                }
+                for order in self._venue.engine.open_orders()
+            ]
+        )
 
     async def _faults(self, _: web.Request) -> web.Response:
         counts = self._venue.faults.counts()

@@ -35,6 +35,7 @@ from nautilus_enhanced.sandbox.listener import FramingError
 from nautilus_enhanced.sandbox.listener import PlainSocket
 from nautilus_enhanced.sandbox.listener import stream_protocol
 from nautilus_enhanced.sandbox.market import MarketSource
+from nautilus_enhanced.sandbox.matching import MatchingEngine
 from nautilus_enhanced.sandbox.pump import MarketPump
 from nautilus_enhanced.sandbox.statistics import OrderPush
 from nautilus_enhanced.sandbox.statistics import VenueStatistics
@@ -123,6 +124,11 @@ class LoopbackVenue:
     def dialect(self) -> Dialect:
         """Return what the venue speaks, and with it the account and its orders."""
         return self._dialect
+
+    @property
+    def engine(self) -> MatchingEngine:
+        """Return what matches."""
+        return self._dialect.engine
 
     @property
     def port(self) -> int:

@@ -244,7 +244,10 @@ class MarketChannels:
         """Return the rows of the book that are others than before."""
         ticks = []
         tick_size = self._listing.instrument.tick_size
-        for number, side in ((_ASKS, Side.BUY), (_BIDS, Side.SELL)):
+        sides = ((_ASKS, Side.BUY), (_BIDS, Side.SELL))
+        # A row is a message: the side that makes room goes first, so that the book never crosses.
+        falls = old is not None and new.ask < old.ask
+        for number, side in reversed(sides) if falls else sides:
             before = [] if old is None else levels_to_take(old, side, tick_size)
             now = levels_to_take(new, side, tick_size)
             for place in range(max(len(before), len(now))):
