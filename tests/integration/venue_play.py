@@ -20,7 +20,7 @@ from nautilus_enhanced.sandbox import VenueProcess
 
 HERE = Path(__file__).parent
 LIMIT_S = 100.0
-HIGH, DIP, SIZE = "50000.01", "49999.51", "0.1"
+HIGH, DIP = "50000.01", "49999.51"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class Play:
         The product, as the program takes it.
     orders : str
         Where the venue lists open orders.
+    symbol, size : str
+        What is traded, and the size of quotes and trades.
     buses : tuple[str, ...]
         The buses.
     headers : dict[str, str]
@@ -48,6 +50,8 @@ class Play:
     program: str
     product: str
     orders: str
+    symbol: str = "BTC/USDT"
+    size: str = "0.1"
     buses: tuple[str, ...] = ("stock", "enhanced")
     headers: dict[str, str] = field(default_factory=dict, hash=False)
 
@@ -59,6 +63,7 @@ _BYBIT: dict[str, Any] = {"program": "bybit_node.py", "headers": {"X-BAPI-API-KE
 _OKX: dict[str, Any] = {"program": "okx_node.py", "headers": {"OK-ACCESS-KEY": "k"}}
 _BYBIT_ORDERS = "/v5/order/realtime?category="
 _OKX_ORDERS = "/api/v5/trade/orders-pending"
+_IB: dict[str, Any] = {"program": "ib_node.py", "orders": "/loopback/orders", "size": "1"}
 PLAYS = {
     play.name: play
     for play in (
@@ -74,17 +79,19 @@ PLAYS = {
         Play(name="bybit-spot", product="spot", orders=f"{_BYBIT_ORDERS}spot", **_BYBIT),
         Play(name="okx-swap", product="swap", orders=_OKX_ORDERS, buses=ALL_BUSES, **_OKX),
         Play(name="okx-spot", product="spot", orders=_OKX_ORDERS, **_OKX),
+        Play(name="ib", product="stock", symbol="AAPL/USD", buses=ALL_BUSES, **_IB),
+        Play(name="ib-forex", product="forex", symbol="EUR/USD", **_IB),
     )
 }
 
 
-def write_market(path: Path) -> None:
+def write_market(path: Path, size: str) -> None:
     """Write a market that dips for a fifth of every two seconds, of the same size all the time."""
     lines = ["timestamp,price,quantity"]
     for number in range(500):
         seconds, part = divmod(number, 50)
         price = DIP if number % 100 >= 80 else HIGH
-        lines.append(f"2026-01-01T00:00:{seconds:02}.{part * 20:03}Z,{price},{SIZE}")
+        lines.append(f"2026-01-01T00:00:{seconds:02}.{part * 20:03}Z,{price},{size}")
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -100,9 +107,9 @@ def play_on(play: Play, bus: str) -> dict[str, Any]:
     """Trade with a node, start another one after it, and say what both and the venue saw."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        market = folder / "BTCUSDT.csv"
-        write_market(market)
-        with VenueProcess(play.name, replay=market, symbol="BTC/USDT") as venue:
+        market = folder / "market.csv"
+        write_market(market, play.size)
+        with VenueProcess(play.name, replay=market, symbol=play.symbol) as venue:
 
             def fetch(path: str) -> Any:
                 request = urllib.request.Request(

@@ -86,6 +86,9 @@ class Trader(Strategy):
             for o in self.cache.orders_open()
         ]
         self.positions_at_start = [str(p.signed_decimal_qty()) for p in self.cache.positions_open()]
+        self.subscribe()
+
+    def subscribe(self):
         self.subscribe_quote_ticks(self.instrument_id)
         self.subscribe_trade_ticks(self.instrument_id)
         self.subscribe_order_book_deltas(self.instrument_id, BookType.L2_MBP)
@@ -141,7 +144,7 @@ class Session:
         self.product, self.bus, self.urls = product, bus, urls
         self.found = {}
         self.names = {}
-        self.instrument_id = InstrumentId.from_str(f"{self.symbols[product]}.{self.venue}")
+        self.instrument_id = InstrumentId.from_str(f"{self.symbols[product]}.{self.listed_at()}")
         config = TradingNodeConfig(
             trader_id=TraderId("TESTER-001"),
             logging=LoggingConfig(
@@ -171,6 +174,10 @@ class Session:
         self.task = asyncio.get_running_loop().create_task(self.node.run_async())
 
     # -- what a venue has of its own
+
+    def listed_at(self):
+        """Return the venue in the ID of the instrument."""
+        return self.venue
 
     def data_client(self):
         """Return the config of the data client."""
