@@ -250,14 +250,14 @@ class MarketChannels:
         for number, side in reversed(sides) if falls else sides:
             before = [] if old is None else levels_to_take(old, side, tick_size)
             now = levels_to_take(new, side, tick_size)
-            for place in range(max(len(before), len(now))):
-                if place >= len(now):
-                    # Rows behind it move up, so that all go from here on.
-                    ticks.append(self._row(len(now), number, _DELETE, ZERO, ZERO))
-                elif place >= len(before):
-                    ticks.append(self._row(place, number, _INSERT, *now[place]))
-                elif before[place] != now[place]:
-                    ticks.append(self._row(place, number, _UPDATE, *now[place]))
+            for place, level in enumerate(now):
+                if place >= len(before):
+                    ticks.append(self._row(place, number, _INSERT, *level))
+                elif before[place] != level:
+                    ticks.append(self._row(place, number, _UPDATE, *level))
+            # The last row first: whether those behind it move up makes no difference then.
+            for place in range(len(before) - 1, len(now) - 1, -1):
+                ticks.append(self._row(place, number, _DELETE, ZERO, ZERO))
         return ticks
 
     def _row(self, place: int, side: int, operation: int, price: Decimal, size: Decimal) -> Tick:
