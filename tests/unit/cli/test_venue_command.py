@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from importlib.util import find_spec
 
 import pytest
 
 from nautilus_enhanced.sandbox import VenueError
 from nautilus_enhanced.sandbox import VenueProcess
 from nautilus_enhanced.sandbox.binance import BinanceFuturesVenueProcess
+from nautilus_enhanced.sandbox.interactive_brokers import InteractiveBrokersForexVenueProcess
 from nautilus_enhanced.sandbox.venues import VENUES
 from nautilus_enhanced.sandbox.venues import open_venue
 
 
+HAS_PROTOBUF = find_spec("ibapi") is not None and find_spec("ibapi.protobuf") is not None
 COMMAND = [sys.executable, "-m", "nautilus_enhanced.cli", "venue"]
 
 
@@ -26,10 +29,12 @@ def run(*arguments):
 
 @pytest.mark.parametrize("name", VENUES)
 def test_it_says_how_clients_find_it_and_what_came_of_it(name):
+    if VENUES[name].module.endswith("interactive_brokers.venue") and not HAS_PROTOBUF:
+        pytest.skip("an ibapi that knows no protobuf")
     done = run(name, "--seconds", "0.3", "--fault", "drop:on=market,times=1")
     assert done.returncode == 0, done.stderr
     assert VENUES[name].about in done.stdout
-    assert "base_url_http=" in done.stdout
+    assert ("base_url_http=" if VENUES[name].has_keys else "ibg_port=") in done.stdout
     assert "drop:on=market,times=1" in done.stdout
     assert done.stdout.rstrip().endswith("0 fills.")
 
@@ -66,6 +71,7 @@ def test_it_stops_cleanly_when_it_is_told_to(number):
         (("binance-spot", "--host", "203.0.113.1"), "cannot listen on 203.0.113.1"),
         (("binance-moon",), "'binance-spot', 'binance-futures'"),
         (("binance-spot", "--port", "70000"), "70000"),
+        (("ib", "--api-key", "k"), "ib has no API keys"),
     ],
 )
 def test_bad_input_is_a_sentence_and_exit_code_2(arguments, said, tmp_path, monkeypatch):
@@ -96,6 +102,20 @@ def test_a_venue_beside_a_program():
         assert config.base_url_http == url
     with pytest.raises(VenueError, match="allowed: delay"):
         VenueProcess("binance-spot", faults=["explode"]).start()
+
+
+@pytest.mark.skipif(not HAS_PROTOBUF, reason="an ibapi that knows no protobuf")
+def test_a_venue_that_is_not_spoken_to_over_http():
+    with InteractiveBrokersForexVenueProcess(seed=3) as venue:
+        at = venue.address
+        assert (at.symbol, at.tick_size, at.step_size) == ("EURUSD", "0.00005", "1")
+        with urllib.request.urlopen(f"{at.http_url}/loopback/statistics", timeout=30) as answer:
+            assert json.load(answer)["connections"] == 0
+        data, execution = venue.data_client_config(), venue.exec_client_config()
+        assert (data.ibg_host, data.ibg_port) == (at.host, at.port)
+        assert execution.account_id == at.account
+        (contract,) = data.instrument_provider.load_contracts
+        assert (contract.symbol, contract.currency) == ("EUR", "USD")
 
 
 def test_a_venue_of_another_name_is_refused():
