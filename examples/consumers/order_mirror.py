@@ -42,7 +42,6 @@ from nautilus_enhanced import EnhancedBusError
 from nautilus_enhanced.cli.demo.messages import NodeProgress
 from nautilus_enhanced.cli.demo.messages import NodeRequest
 from nautilus_enhanced.cli.demo.messages import NodeResult
-from nautilus_enhanced.cli.demo.messages import VenueUrls
 from nautilus_enhanced.cli.demo.messages import fingerprint
 from nautilus_enhanced.cli.demo.messages import from_line
 from nautilus_enhanced.cli.demo.messages import read_sequences
@@ -177,14 +176,10 @@ class Consumers:
 
 def start_node(family: Family, venue: Any, url: str, trader_id: str, **request: Any) -> Child:
     """Start the demo's node, which notes what it publishes."""
-    address = venue.address
-    urls = VenueUrls(
-        http_url=address.http_url,
-        ws_url=address.ws_url,
-        ws_api_url=address.ws_api_url,
-        symbol=address.symbol,
+    venues = {"binance": venue.address}
+    asked = NodeRequest(
+        bus="enhanced", trader_id=trader_id, server_url=url, venues=venues, **request
     )
-    asked = NodeRequest(bus="enhanced", trader_id=trader_id, server_url=url, venue=urls, **request)
     module = "nautilus_enhanced.cli.demo.node"
     return family.start("node", module, msgspec.json.encode(asked).decode())
 

@@ -9,7 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import nautilus_trader
 import pytest
+
+from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
 
 
 DEMO = [sys.executable, "-m", "nautilus_enhanced.cli", "demo"]
@@ -73,12 +76,60 @@ def test_orders_were_filled_and_nothing_was_lost_or_doubled(both_buses, bus):
 
 def test_the_server_acknowledged_everything_on_the_enhanced_bus_only(both_buses):
     result = both_buses[1]
-    assert result["enhanced"]["features"] == ["dispatch", "publisher", "ingress", "serializer"]
+    expected = ["dispatch", "publisher", "ingress", "serializer", "adapters"]
+    assert result["enhanced"]["features"] == expected
     for lane, published in result["enhanced"]["published"].items():
         assert result["enhanced"]["acknowledged"][lane] >= published
     assert result["enhanced"]["published"]["HIGH"] > 50
     assert sum(result["stock"]["acknowledged"].values()) == 0
     assert result["stock"]["features"] == []
+
+
+ONLY_1231 = pytest.mark.skipif(
+    nautilus_trader.__version__.startswith("1.221."),
+    reason="the venue's clients of 1.221 cannot be pointed at a loopback venue",
+)
+
+
+@ONLY_1231
+def test_one_node_trades_on_all_venues(tmp_path):
+    path = tmp_path / "all.json"
+    done = run_demo("--venue", "all", "--seconds", "4", "--json", str(path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads(path.read_text())
+    assert report["venues"] == list(DEMO_VENUES)
+    assert report["problems"] == []
+    assert report["lost"] == report["duplicated"] == 0
+    each = report["order_event_latency_by_venue_ms"]
+    assert list(each) == list(DEMO_VENUES)
+    assert sum(one["events"] for one in each.values()) == report["order_event_latency_ms"]["events"]
+    # A message leaves before it arrives: what is measured came by no other way.
+    assert all(0 < one["p50"] <= one["p99"] for one in each.values())
+    for name in DEMO_VENUES:
+        assert f"  on {name}, p99" in done.stdout
+
+
+@ONLY_1231
+@pytest.mark.parametrize("venue", ["bybit", "okx"])
+def test_a_recording_is_replayed_by_any_venue(venue, tmp_path):
+    recording = tmp_path / "quotes.csv"
+    rows = [f"{1_600_000_000_000 + 20 * i},{100 + i % 7}.10,{100 + i % 7}.20" for i in range(400)]
+    recording.write_text("timestamp,bid,ask\n" + "\n".join(rows) + "\n")
+    done = run_demo(
+        "--venue", venue, "--seconds", "2", "--replay", str(recording), "--symbol", "ETH/USDT"
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(
+    not nautilus_trader.__version__.startswith("1.221."), reason="about a version's clients"
+)
+@pytest.mark.parametrize("venue", ["bybit", "okx", "all"])
+def test_clients_of_another_version_get_a_sentence(venue):
+    done = run_demo("--venue", venue, timeout=60)
+    assert done.returncode == 2
+    assert "version 1.231" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_a_recording_is_replayed_on_a_server_of_the_users_own(tmp_path, server):
@@ -181,6 +232,8 @@ def test_the_figures_of_outages_go_with_each_other(chaos):
         (["--redis-url", "redis://127.0.0.1:1/0"], "does not answer"),
         (["--chaos", "--redis-url", "redis://127.0.0.1:1/0"], "is not the demo's to kill"),
         (["--chaos", "--seconds", "3"], "outages need `--seconds` 6 or more, was 3"),
+        (["--venue", "kraken"], "'kraken' is not one of 'binance', 'bybit', "),
+        (["--venue", "all", "--venue-port", "9001"], "one port cannot be that of several venues"),
         (["--bus", "fast"], "'fast' is not one of 'stock', 'enhanced', 'both'"),
         (["--nonsense"], "No such option"),
     ],

@@ -24,9 +24,13 @@ from nautilus_enhanced.cli.demo.report import BusReport
 from nautilus_enhanced.cli.demo.report import judged
 from nautilus_enhanced.cli.demo.report import table
 from nautilus_enhanced.cli.demo.report import verdict
-from nautilus_enhanced.cli.demo.run import DemoSettings
 from nautilus_enhanced.cli.demo.run import Progress
 from nautilus_enhanced.cli.demo.run import run_bus
+from nautilus_enhanced.cli.demo.settings import DemoSettings
+from nautilus_enhanced.cli.demo.venues import ALL
+from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
+from nautilus_enhanced.cli.demo.venues import check_clients
+from nautilus_enhanced.cli.demo.venues import selected
 from nautilus_enhanced.infrastructure.messagebus.connection.urls import EMBEDDED
 from nautilus_enhanced.infrastructure.messagebus.connection.urls import check_url
 
@@ -37,6 +41,7 @@ EXAMPLES: Final = """\b
 Examples:
   nt-enhanced demo
   nt-enhanced demo --bus both --seconds 20
+  nt-enhanced demo --venue all --bus both
   nt-enhanced demo --replay quotes.parquet --json demo.json
   nt-enhanced demo --redis-url redis://localhost:6379/0
   nt-enhanced demo --chaos --seconds 30
@@ -113,6 +118,12 @@ def event_text(event: ChaosEvent, node: NodeProgress | None) -> str:
     help="For how long the strategy trades on each bus.",
 )
 @click.option(
+    "--venue",
+    type=click.Choice([*DEMO_VENUES, ALL]),
+    default="binance",
+    help="Whose protocol the venue speaks, on this machine; with `all` one node trades on each.",
+)
+@click.option(
     "--redis-url",
     metavar="URL",
     help="Use this server, such as redis://localhost:6379/0.  [default: an embedded Valkey]",
@@ -163,12 +174,14 @@ def event_text(event: ChaosEvent, node: NodeProgress | None) -> str:
     "--venue-port",
     type=click.IntRange(0, 65_535),
     default=0,
-    help="Port of the loopback venue, 0 for any free one.",
+    help="Port of the loopback venue, 0 for any free one; not with `--venue all`.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; - for stdout.")
 def command(
     *,
     seconds: float,
+    venue: str,
+    venue_port: int,
     redis_url: str | None,
     bus: Literal["stock", "enhanced", "both"] | None,
     replay: str | None,
@@ -179,10 +192,10 @@ def command(
     """
     Watch a live node trade over the enhanced bus, on this machine alone.
 
-    Starts a venue that speaks Binance's protocol, a Valkey server, a real TradingNode with
-    NautilusTrader's own Binance clients and a small strategy, and a consumer that decodes the
-    streams back into NautilusTrader's objects. Nothing leaves this machine and no keys are
-    needed.
+    Starts a venue that speaks the protocol of a real one, a Valkey server, a real TradingNode
+    with NautilusTrader's own clients for that venue and a small strategy, and a consumer that
+    decodes the streams back into NautilusTrader's objects. Nothing leaves this machine and no
+    keys are needed.
 
     Exits with 0 only if orders were filled and no message was lost or doubled; with 1 if not,
     with 2 if it could not be run. With --chaos the enhanced bus alone decides: what the stock
@@ -194,11 +207,19 @@ def command(
         else:
             check_url("--redis-url", redis_url)
     check_chaos(redis_url, seconds, chaos=chaos)
+    check_port(venue, venue_port)
     check_readable(replay)
     check_writable(json_path)
     settings = DemoSettings(
-        seconds=seconds, redis_url=redis_url, replay=replay, chaos=chaos, **options
+        seconds=seconds,
+        venues=selected(venue),
+        venue_port=venue_port,
+        redis_url=redis_url,
+        replay=replay,
+        chaos=chaos,
+        **options,
     )
+    check_clients(settings.venues)
     # A terminal that closes and a `kill` end the demo as Ctrl-C does: children first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -242,6 +263,23 @@ def check_chaos(redis_url: str | None, seconds: float, *, chaos: bool) -> None:
             f"outages need `--seconds` {MIN_TRADING_S:.0f} or more, was {seconds:g}: one fits in "
             "only then",
             param_hint="--chaos",
+        )
+
+
+def check_port(venue: str, port: int) -> None:
+    """
+    Refuse one port for several venues.
+
+    Raises
+    ------
+    click.BadParameter
+        If there are several.
+    """
+    if port and len(selected(venue)) > 1:
+        raise click.BadParameter(
+            f"one port cannot be that of several venues, was {port}; leave it out, or name one "
+            "venue by `--venue`",
+            param_hint="--venue-port",
         )
 
 

@@ -11,26 +11,19 @@ from typing import Literal
 
 import msgspec
 
+from nautilus_enhanced.sandbox.process import VenueAddress
+
 
 BusName = Literal["stock", "enhanced"]
 
 
-class VenueUrls(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the loopback venue listens, and what it trades."""
-
-    http_url: str
-    ws_url: str
-    ws_api_url: str
-    symbol: str
-
-
 class NodeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the node's process is to do."""
+    """What the node's process is to do; venues are named as in `DEMO_VENUES`."""
 
     bus: BusName
     trader_id: str
     server_url: str
-    venue: VenueUrls
+    venues: dict[str, VenueAddress]
     seconds: float
     witness_path: str
     log_dir: str
@@ -67,7 +60,7 @@ class OrderEventSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeResult(msgspec.Struct, frozen=True, kw_only=True, tag="node_result"):
-    """What the node did."""
+    """What the node did, on all venues together where nothing else is said."""
 
     quotes: int
     trades: int
@@ -78,6 +71,7 @@ class NodeResult(msgspec.Struct, frozen=True, kw_only=True, tag="node_result"):
     published: dict[str, int]
     acknowledged: dict[str, int]
     features: list[str]
+    filled_by_venue: dict[str, int]
     order_events: list[OrderEventSeen]
 
 

@@ -1,4 +1,4 @@
-"""The node's process: a real ``TradingNode`` with NautilusTrader's own Binance clients."""
+"""The node's process: a real ``TradingNode`` with NautilusTrader's own clients for venues."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import threading
 import time
 from collections import Counter
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
-from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
 from nautilus_trader.common.config import DatabaseConfig
 from nautilus_trader.common.config import MessageBusConfig
 from nautilus_trader.config import CacheConfig
 from nautilus_trader.config import LiveExecEngineConfig
 from nautilus_trader.config import LoggingConfig
+from nautilus_trader.config import StrategyConfig
 from nautilus_trader.config import TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.model.identifiers import InstrumentId
@@ -37,14 +37,13 @@ from nautilus_enhanced.cli.demo.messages import write_sequences
 from nautilus_enhanced.cli.demo.sampling import PublisherSampler
 from nautilus_enhanced.cli.demo.sampling import waiting
 from nautilus_enhanced.cli.demo.strategy import DemoStrategy
+from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
+from nautilus_enhanced.cli.demo.venues import Clients
 from nautilus_enhanced.infrastructure.messagebus import MessagePriority
 from nautilus_enhanced.infrastructure.messagebus import PrioritySettings
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicPriorities
-from nautilus_enhanced.sandbox.binance import data_client_config
-from nautilus_enhanced.sandbox.binance import exec_client_config
 
 
-VENUE: Final = "BINANCE"
 PROGRESS_INTERVAL_S: Final = 0.25
 ORDER_INTERVAL_S: Final = 0.1
 # After the last order: time for what was canceled to be confirmed.
@@ -84,7 +83,7 @@ def bus_config(request: NodeRequest) -> MessageBusConfig:
     """Return the configuration of the bus under test, the same server in either case."""
     if request.bus == "enhanced":
         return EnhancedMessageBusConfig(
-            connection=request.server_url, fallback="raise", encoding="json"
+            connection=request.server_url, fallback="raise", encoding="json", adapters="all"
         )
     url = urlsplit(request.server_url)
     database = DatabaseConfig(
@@ -97,9 +96,8 @@ def bus_config(request: NodeRequest) -> MessageBusConfig:
     return MessageBusConfig(database=database, encoding="json")
 
 
-def node_config(request: NodeRequest) -> TradingNodeConfig:
-    """Return the configuration of the node."""
-    venue = request.venue
+def node_config(request: NodeRequest, clients: dict[str, Clients]) -> TradingNodeConfig:
+    """Return the configuration of the node, with clients by their names in it."""
     return TradingNodeConfig(
         trader_id=TraderId(request.trader_id),
         logging=LoggingConfig(
@@ -112,18 +110,28 @@ def node_config(request: NodeRequest) -> TradingNodeConfig:
         message_bus=bus_config(request),
         cache=CacheConfig(tick_capacity=1_000),
         exec_engine=LiveExecEngineConfig(reconciliation=True),
-        data_clients={VENUE: data_client_config(http_url=venue.http_url, ws_url=venue.ws_url)},
-        exec_clients={
-            VENUE: exec_client_config(
-                http_url=venue.http_url, ws_url=venue.ws_url, ws_api_url=venue.ws_api_url
-            )
-        },
+        data_clients={name: of.data_config for name, of in clients.items()},
+        exec_clients={name: of.exec_config for name, of in clients.items()},
         timeout_connection=20.0,
         timeout_reconciliation=10.0,
         timeout_portfolio=10.0,
         timeout_disconnection=2.0,
         timeout_post_stop=0.2,
     )
+
+
+def make_strategies(
+    request: NodeRequest, on_started: Callable[[], None]
+) -> dict[str, DemoStrategy]:
+    """Return a strategy for each venue."""
+    return {
+        name: DemoStrategy(
+            InstrumentId.from_str(DEMO_VENUES[name].instrument_id(at.symbol)),
+            StrategyConfig(order_id_tag=f"{number:03}", **DEMO_VENUES[name].id_options),
+            on_started,
+        )
+        for number, (name, at) in enumerate(request.venues.items(), 1)
+    }
 
 
 def tell(line: str) -> None:
@@ -134,12 +142,17 @@ def tell(line: str) -> None:
 
 def run(request: NodeRequest) -> NodeResult:
     """Trade for the time asked for and return what happened."""
-    node = TradingNode(node_config(request))
+    clients = {
+        DEMO_VENUES[name].client: DEMO_VENUES[name].clients(at)
+        for name, at in request.venues.items()
+    }
+    node = TradingNode(node_config(request, clients))
     loop = node.get_event_loop()
     assert loop is not None  # noqa: S101 (a live node has one)
     witness = Witness()
     node.kernel.msgbus.add_listener(witness)
     started_at = 0.0
+    waiting_for = len(request.venues)
     backing: Any = node.kernel.msgbus_database
     is_enhanced = request.bus == "enhanced"
     sampler: PublisherSampler | None = None
@@ -147,15 +160,18 @@ def run(request: NodeRequest) -> NodeResult:
         sampler = PublisherSampler(backing.statistics)
         sampler.start()
 
+    def total(figure: str) -> int:
+        return sum(getattr(strategy, figure) for strategy in strategies.values())
+
     def progress() -> None:
         tell(
             to_line(
                 NodeProgress(
                     elapsed_s=time.monotonic() - started_at,
-                    quotes=strategy.quotes,
-                    trades=strategy.trades,
-                    orders_submitted=strategy.submitted,
-                    orders_filled=strategy.filled,
+                    quotes=total("quotes"),
+                    trades=total("trades"),
+                    orders_submitted=total("submitted"),
+                    orders_filled=total("filled"),
                     published=witness.by_priority.total(),
                     waiting=waiting(backing.statistics()) if is_enhanced else None,
                 )
@@ -166,21 +182,29 @@ def run(request: NodeRequest) -> NodeResult:
     def trade() -> None:
         # The next one first: an order that cannot be made must not be the last.
         loop.call_later(ORDER_INTERVAL_S, trade)
-        strategy.trade()
+        for strategy in strategies.values():
+            strategy.trade()
+
+    def stop_trading() -> None:
+        for strategy in strategies.values():
+            strategy.stop_trading()
 
     def on_started() -> None:
-        nonlocal started_at
+        nonlocal started_at, waiting_for
+        waiting_for -= 1
+        if waiting_for:
+            return
         started_at = time.monotonic()
         progress()
         trade()
-        loop.call_later(request.seconds, strategy.stop_trading)
+        loop.call_later(request.seconds, stop_trading)
         loop.call_later(request.seconds + SETTLE_S, node.stop)
 
-    symbol = request.venue.symbol.replace("/", "")
-    strategy = DemoStrategy(InstrumentId.from_str(f"{symbol}.{VENUE}"), on_started)
-    node.add_data_client_factory(VENUE, BinanceLiveDataClientFactory)
-    node.add_exec_client_factory(VENUE, BinanceLiveExecClientFactory)
-    node.trader.add_strategy(strategy)
+    strategies = make_strategies(request, on_started)
+    for client, of in clients.items():
+        node.add_data_client_factory(client, of.data_factory)
+        node.add_exec_client_factory(client, of.exec_factory)
+    node.trader.add_strategies(list(strategies.values()))
     node.build()
     threading.Thread(target=_stop_with_parent, args=(node, loop), daemon=True).start()
     node.run()
@@ -198,16 +222,17 @@ def run(request: NodeRequest) -> NodeResult:
         Path(request.samples_path).write_bytes(msgspec.json.encode(sampler.samples))
     write_sequences(Path(request.witness_path), dict(witness.by_topic))
     return NodeResult(
-        quotes=strategy.quotes,
-        trades=strategy.trades,
-        orders_submitted=strategy.submitted,
-        orders_filled=strategy.filled,
-        orders_rejected=strategy.rejected,
-        orders_canceled=strategy.canceled,
+        quotes=total("quotes"),
+        trades=total("trades"),
+        orders_submitted=total("submitted"),
+        orders_filled=total("filled"),
+        orders_rejected=total("rejected"),
+        orders_canceled=total("canceled"),
         published={p.name: witness.by_priority[p.name] for p in MessagePriority},
         acknowledged=acknowledged,
         features=active,
-        order_events=strategy.events,
+        filled_by_venue={name: strategy.filled for name, strategy in strategies.items()},
+        order_events=[event for strategy in strategies.values() for event in strategy.events],
     )
 
 

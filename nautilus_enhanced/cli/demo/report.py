@@ -30,6 +30,8 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
         Why not, a sentence each.
     bus : {'stock', 'enhanced'}
         The bus.
+    venues : list[str]
+        The venues that the node traded on; figures are of all together.
     server : str
         What the streams were in, without a password.
     features : list[str]
@@ -50,6 +52,8 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
         outages the first three are read from the streams themselves.
     order_event_latency_ms : Latency
         How long order events took to the strategy.
+    order_event_latency_by_venue_ms : dict[str, Latency]
+        The same for each venue.
     bursts : int
         Bursts of market data that the venue sent.
     chaos : ChaosReport or None
@@ -59,6 +63,7 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     problems: list[str]
     bus: BusName
+    venues: list[str]
     server: str
     features: list[str]
     seconds: float
@@ -76,6 +81,7 @@ class BusReport(msgspec.Struct, frozen=True, kw_only=True):
     out_of_order: int
     undecodable: int
     order_event_latency_ms: Latency
+    order_event_latency_by_venue_ms: dict[str, Latency]
     bursts: int
     chaos: ChaosReport | None = None
 
@@ -88,16 +94,22 @@ def judge(
     node: NodeResult,
     consumer: ConsumerResult,
     comparison: Comparison,
-    pushes: list[dict[str, Any]],
+    pushes: dict[str, list[dict[str, Any]]],
     bursts: int,
     chaos: ChaosReport | None = None,
 ) -> BusReport:
-    """Return the report of a run, with the verdict."""
-    latency = order_event_latency(pushes, node.order_events)
+    """Return the report of a run, with the verdict; pushes are by venue."""
+    latency = order_event_latency([p for of in pushes.values() for p in of], node.order_events)
+    by_venue = {name: order_event_latency(of, node.order_events) for name, of in pushes.items()}
     out_of_order = max(comparison.out_of_order, consumer.out_of_order)
     problems = []
-    if not node.orders_filled:
-        problems.append("no order was filled")
+    several = len(pushes) > 1
+    for name, figures in by_venue.items():
+        there = f" on {name}" if several else ""
+        if not node.filled_by_venue.get(name):
+            problems.append(f"no order was filled{there}")
+        if not figures.events:
+            problems.append(f"no order event{there} reached the strategy")
     if comparison.lost:
         problems.append(f"{comparison.lost:,} messages were lost")
     if comparison.duplicated:
@@ -106,10 +118,8 @@ def judge(
         problems.append(f"{out_of_order:,} messages were out of order")
     if consumer.undecodable:
         problems.append(f"{consumer.undecodable:,} messages could not be decoded")
-    if not latency.events:
-        problems.append("no order event reached the strategy")
     if bus == "enhanced":
-        missing = {"dispatch", "publisher"} - set(node.features)
+        missing = {"adapters", "dispatch", "publisher"} - set(node.features)
         problems.extend(f"the feature {feature} was not active" for feature in sorted(missing))
         # The witness came after components had announced themselves, so this may be more.
         if sum(node.acknowledged.values()) < sum(node.published.values()):
@@ -120,6 +130,7 @@ def judge(
         ok=not problems,
         problems=problems,
         bus=bus,
+        venues=list(pushes),
         server=server,
         features=node.features,
         seconds=seconds,
@@ -137,6 +148,7 @@ def judge(
         out_of_order=out_of_order,
         undecodable=consumer.undecodable,
         order_event_latency_ms=latency,
+        order_event_latency_by_venue_ms=by_venue,
         bursts=bursts,
         chaos=chaos,
     )
@@ -254,6 +266,15 @@ _LATENCY_DOWN: Final[list[ChaosRow]] = [
 ]
 
 
+def _by_venue(names: list[str]) -> list[Row]:
+    """Return the rows of each venue's own latency."""
+
+    def row(name: str) -> Row:
+        return f"  on {name}, p99", lambda r: _ms(r.order_event_latency_by_venue_ms[name].p99)
+
+    return [row(name) for name in names]
+
+
 def table(reports: list[BusReport]) -> list[tuple[str, ...]]:
     """Return the summary as rows of text: a heading, then a row for each figure."""
     chaos = [report.chaos for report in reports if report.chaos is not None]
@@ -269,5 +290,6 @@ def table(reports: list[BusReport]) -> list[tuple[str, ...]]:
         *rows(_BEFORE),
         *chaos_rows(_OUTAGES),
         *rows(_AFTER),
+        *(rows(_by_venue(reports[0].venues)) if len(reports[0].venues) > 1 else []),
         *chaos_rows(_LATENCY_DOWN),
     ]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 import tempfile
 import time
-import urllib.request
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +19,10 @@ from nautilus_enhanced.cli.demo.chaos import Chaos
 from nautilus_enhanced.cli.demo.chaos import ChaosEvent
 from nautilus_enhanced.cli.demo.chaos_report import ChaosReport
 from nautilus_enhanced.cli.demo.chaos_report import report_chaos
+from nautilus_enhanced.cli.demo.errors import DemoTroubleError
+from nautilus_enhanced.cli.demo.loopback import count_bursts
+from nautilus_enhanced.cli.demo.loopback import measured_pushes
+from nautilus_enhanced.cli.demo.loopback import start_venues
 from nautilus_enhanced.cli.demo.messages import BusName
 from nautilus_enhanced.cli.demo.messages import Comparison
 from nautilus_enhanced.cli.demo.messages import ConsumerProgress
@@ -29,7 +31,6 @@ from nautilus_enhanced.cli.demo.messages import ConsumerResult
 from nautilus_enhanced.cli.demo.messages import NodeProgress
 from nautilus_enhanced.cli.demo.messages import NodeRequest
 from nautilus_enhanced.cli.demo.messages import NodeResult
-from nautilus_enhanced.cli.demo.messages import VenueUrls
 from nautilus_enhanced.cli.demo.messages import compare
 from nautilus_enhanced.cli.demo.messages import from_line
 from nautilus_enhanced.cli.demo.messages import read_sequences
@@ -41,11 +42,11 @@ from nautilus_enhanced.cli.demo.processes import Child
 from nautilus_enhanced.cli.demo.processes import Family
 from nautilus_enhanced.cli.demo.report import BusReport
 from nautilus_enhanced.cli.demo.report import judge
+from nautilus_enhanced.cli.demo.settings import DemoSettings
 from nautilus_enhanced.cli.demo.streams import compare_streams
 from nautilus_enhanced.cli.demo.streams import count_entries
 from nautilus_enhanced.cli.demo.streams import read_streams
 from nautilus_enhanced.infrastructure.messagebus.connection.urls import redact_url
-from nautilus_enhanced.infrastructure.messagebus.errors import EnhancedBusError
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
 
@@ -54,51 +55,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-VENUE_START_TIMEOUT_S: Final = 20.0
 # On top of the seconds asked for: imports, connecting, reconciliation, flushing, reading.
 GRACE_S: Final = 90.0
-HTTP_TIMEOUT_S: Final = 10.0
-
-
-class DemoTroubleError(EnhancedBusError):
-    """The demo could not be run: the sentence says what stood in the way."""
-
-
-class DemoSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What to run.
-
-    Attributes
-    ----------
-    seconds : float
-        For how long the strategy trades.
-    redis_url : str, optional
-        The server to use; without it an embedded one is started.
-    replay : str, optional
-        A recording to replay instead of the generated market.
-    speed : float
-        How many times faster to replay.
-    symbol : str, optional
-        What the recording is of, as BASE/QUOTE.
-    venue_port : int
-        The port of the loopback venue, 0 for any.
-    seed : int
-        Selects the course of the generated market.
-    burst_size : int
-        Quotes in each burst of the generated market, one burst a second.
-    chaos : bool
-        Whether to kill and restart the embedded server meanwhile; the seed selects when.
-    """
-
-    seconds: float
-    redis_url: str | None = None
-    replay: str | None = None
-    speed: float = 1.0
-    symbol: str | None = None
-    venue_port: int = 0
-    seed: int = 1
-    burst_size: int = 1_000
-    chaos: bool = False
 
 
 class Progress(msgspec.Struct, kw_only=True):
@@ -179,8 +137,8 @@ class _Run:
                     partial(count_entries, url, self._trader_id),
                     self._tell_event,
                 )
-            self._say("starting the venue")
-            venue = self._start_venue()
+            self._say("starting the venues" if len(settings.venues) > 1 else "starting the venue")
+            venues = start_venues(self._family, settings)
             self._say("starting the node")
             consumer = self._family.start(
                 "consumer",
@@ -201,7 +159,7 @@ class _Run:
                         bus=self._bus,
                         trader_id=self._trader_id,
                         server_url=url,
-                        venue=venue,
+                        venues=venues,
                         seconds=self._settings.seconds,
                         witness_path=str(self._folder / "published.json"),
                         log_dir=str(self._folder),
@@ -215,8 +173,7 @@ class _Run:
             self._say("reading the streams to their end")
             consumer.ask_to_finish()
             consumer_result = self._follow(consumer, ConsumerResult)
-            pushes = _get_json(f"{venue.http_url}/loopback/pushes")
-            statistics = _get_json(f"{venue.http_url}/loopback/statistics")
+            pushes = measured_pushes(venues)
             comparison, chaos = self._compare(url, node_result, consumer_result, pushes)
             if settings.redis_url is not None:
                 _remove_streams(url, self._trader_id)
@@ -228,7 +185,7 @@ class _Run:
                 consumer=consumer_result,
                 comparison=comparison,
                 pushes=pushes,
-                bursts=statistics["bursts"],
+                bursts=count_bursts(venues),
                 chaos=chaos,
             )
 
@@ -237,7 +194,7 @@ class _Run:
         url: str,
         node: NodeResult,
         consumer: ConsumerResult,
-        pushes: list[dict[str, Any]],
+        pushes: dict[str, list[dict[str, Any]]],
     ) -> tuple[Comparison, ChaosReport | None]:
         """Hold what arrived against what was published, and say what outages did."""
         published = read_sequences(self._folder / "published.json")
@@ -254,7 +211,7 @@ class _Run:
             consumed=consumed,
             node=node,
             consumer=consumer,
-            pushes=pushes,
+            pushes=[push for of_venue in pushes.values() for push in of_venue],
         )
         return compare_streams(published, stored.by_topic), report
 
@@ -277,31 +234,6 @@ class _Run:
         if not path.exists():
             return []
         return msgspec.json.decode(path.read_bytes(), type=list[PublisherSample])
-
-    def _start_venue(self) -> VenueUrls:
-        settings = self._settings
-        arguments = ["venue", "binance-spot", "--json", "--exit-with-stdin"]
-        arguments += ["--port", str(settings.venue_port)]
-        if settings.replay is not None:
-            arguments += ["--replay", settings.replay, "--speed", str(settings.speed)]
-            if settings.symbol is not None:
-                arguments += ["--symbol", settings.symbol]
-        else:
-            arguments += ["--seed", str(settings.seed), "--quotes-per-s", "200"]
-            arguments += ["--trades-per-s", "20", "--burst-size", str(settings.burst_size)]
-        venue = self._family.start("venue", "nautilus_enhanced.cli", *arguments)
-        deadline = time.monotonic() + VENUE_START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            line = self._family.next_line(0.5)
-            if line is None:
-                continue
-            if line.text is None:
-                raise DemoTroubleError(venue.errors() or "the loopback venue did not start")
-            if line.text.startswith("{"):
-                return msgspec.json.decode(line.text, type=VenueUrls)
-        raise DemoTroubleError(
-            f"the loopback venue did not start within {VENUE_START_TIMEOUT_S:.0f} s",
-        )
 
     def _follow(self, child: Child, result: type[Any]) -> Any:
         """Show progress until `child` has sent its result."""
@@ -364,11 +296,6 @@ def _remove_streams(url: str, trader_id: str) -> None:
 
 def _json(request: msgspec.Struct) -> str:
     return msgspec.json.encode(request).decode()
-
-
-def _get_json(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=HTTP_TIMEOUT_S) as response:  # noqa: S310 (our venue)
-        return json.load(response)
 
 
 def _ending(child: Child) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nautilus_trader.model.data import QuoteTick
     from nautilus_trader.model.data import TradeTick
     from nautilus_trader.model.identifiers import InstrumentId
+    from nautilus_trader.trading.config import StrategyConfig
 
 
 # What an order is worth, in the quote currency: above every venue's minimum, small otherwise.
@@ -32,6 +33,11 @@ ORDER_NOTIONAL: Final = Decimal(50)
 NEAR_TICKS: Final = 5
 FAR_TICKS: Final = 500
 EXECUTION_TYPES: Final = {OrderAccepted: "NEW", OrderFilled: "TRADE", OrderCanceled: "CANCELED"}
+
+
+def trade_number(trade_id: str) -> int:
+    """Return a loopback venue's number of a trade, which some have a word before."""
+    return int(trade_id.rpartition("-")[2])
 
 
 class DemoStrategy(Strategy):
@@ -45,12 +51,19 @@ class DemoStrategy(Strategy):
     ----------
     instrument_id : InstrumentId
         What to trade.
+    config : StrategyConfig
+        Its name, and what its order IDs look like.
     on_started : Callable[[], None]
         Called when the strategy trades.
     """
 
-    def __init__(self, instrument_id: InstrumentId, on_started: Callable[[], None]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        instrument_id: InstrumentId,
+        config: StrategyConfig,
+        on_started: Callable[[], None],
+    ) -> None:
+        super().__init__(config)
         self._instrument_id = instrument_id
         self._on_started = on_started
         self._instrument: Any = None
@@ -99,7 +112,7 @@ class DemoStrategy(Strategy):
             self.canceled += 1
         execution_type = EXECUTION_TYPES.get(type(event))
         if execution_type is not None:
-            trade_id = int(event.trade_id.value) if isinstance(event, OrderFilled) else -1
+            trade_id = trade_number(event.trade_id.value) if isinstance(event, OrderFilled) else -1
             self.events.append(
                 OrderEventSeen(
                     client_order_id=event.client_order_id.value,
@@ -141,7 +154,9 @@ class DemoStrategy(Strategy):
     def _quantity(self) -> Any:
         assert self._last_quote is not None  # noqa: S101 (`trade` looked)
         step = self._instrument.size_increment.as_decimal()
-        wanted = ORDER_NOTIONAL / self._last_quote.ask_price.as_decimal()
+        # A contract may be worth a part of what it is about.
+        unit = self._last_quote.ask_price.as_decimal() * self._instrument.multiplier.as_decimal()
+        wanted = ORDER_NOTIONAL / unit
         steps = (wanted / step).to_integral_value(rounding=ROUND_UP)
         return self._instrument.make_qty(steps * step)
 

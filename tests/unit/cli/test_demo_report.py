@@ -48,7 +48,8 @@ def node_result(**changes):
         orders_canceled=1,
         published={"CRITICAL": 0, "HIGH": 4, "NORMAL": 12, "LOW": 0},
         acknowledged={"CRITICAL": 0, "HIGH": 4, "NORMAL": 14, "LOW": 0},
-        features=["dispatch", "publisher"],
+        features=["adapters", "dispatch", "publisher"],
+        filled_by_venue={"binance": 1},
         order_events=SEEN,
     )
     return msgspec.structs.replace(result, **changes)
@@ -63,7 +64,7 @@ def report(bus="enhanced", comparison=None, consumer=None, pushes=PUSHES, chaos=
         consumer=consumer
         or ConsumerResult(consumed=18, streams=4, by_type={}, undecodable=0, out_of_order=0),
         comparison=comparison or Comparison(lost=0, duplicated=0, unwitnessed=2),
-        pushes=pushes,
+        pushes=pushes if isinstance(pushes, dict) else {"binance": pushes},
         bursts=1,
         chaos=chaos,
     )
@@ -156,13 +157,13 @@ def test_a_run_without_losses_and_with_fills_is_ok():
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"orders_filled": 0}, "no order was filled"),
+        ({"filled_by_venue": {"binance": 0}}, "no order was filled"),
         ({"comparison": Comparison(lost=3, duplicated=0, unwitnessed=0)}, "3 messages were lost"),
         ({"comparison": Comparison(lost=0, duplicated=2, unwitnessed=0)}, "2 messages were doub"),
         ({"consumer": consumed(out_of_order=1)}, "1 messages were out of order"),
         ({"consumer": consumed(undecodable=5)}, "5 messages could not be decoded"),
         ({"pushes": []}, "no order event reached the strategy"),
-        ({"features": ["publisher"]}, "the feature dispatch was not active"),
+        ({"features": ["adapters", "publisher"]}, "the feature dispatch was not active"),
         ({"acknowledged": dict.fromkeys(LANES, 0)}, "the server did not acknowledge everything"),
     ],
 )
@@ -318,3 +319,45 @@ def test_a_message_survives_its_line():
 
 def test_a_line_of_a_log_is_no_message():
     assert from_line('{"type":"node_result"}') is None
+
+
+# -- several venues ------------------------------------------------------------------------------
+
+LATE = [
+    {"client_order_id": "B-1", "execution_type": "TRADE", "trade_id": 7, "monotonic_ns": 1_000_000}
+]
+SEEN_LATE = OrderEventSeen(
+    client_order_id="B-1", execution_type="TRADE", trade_id=7, monotonic_ns=41_000_000
+)
+
+
+def on_two(**changes):
+    return report(
+        pushes={"binance": PUSHES, "okx": LATE},
+        **{"filled_by_venue": {"binance": 1, "okx": 1}, "order_events": [*SEEN, SEEN_LATE]}
+        | changes,
+    )
+
+
+def test_latencies_are_told_for_all_venues_and_for_each():
+    found = on_two()
+    assert found.ok
+    assert found.venues == ["binance", "okx"]
+    assert found.order_event_latency_ms.events == 3
+    assert found.order_event_latency_ms.max == 40.0
+    each = found.order_event_latency_by_venue_ms
+    assert (each["binance"].p99, each["okx"].p99) == (4.0, 40.0)
+    rows = dict(table([found]))
+    assert rows["  on okx, p99"] == "40.00 ms"
+    assert "  on binance, p99" not in dict(table([report()]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"filled_by_venue": {"binance": 1, "okx": 0}}, "no order was filled on okx"),
+        ({"order_events": SEEN}, "no order event on okx reached the strategy"),
+    ],
+)
+def test_each_venue_has_to_work(changes, problem):
+    assert on_two(**changes).problems == [problem]
