@@ -1,5 +1,8 @@
 """The program of a node with NautilusTrader's own IB clients (see `venue_session.py`)."""
 
+from collections import Counter
+from datetime import timedelta
+
 from nautilus_trader.adapters.interactive_brokers.factories import (
     InteractiveBrokersLiveDataClientFactory,
 )
@@ -32,6 +35,19 @@ STOCK, FOREX = "stock", "forex"
 
 class IBTrader(Trader):
     tells_commissions = True
+
+    def __init__(self, instrument_id):
+        super().__init__(instrument_id)
+        self.history = Counter()
+
+    def on_historical_data(self, data):
+        self.history[type(data).__name__] += 1
+
+    def request_history(self):
+        start = self.clock.utc_now() - timedelta(minutes=1)
+        self.request_trade_ticks(self.instrument_id, start=start)
+        bars = BarType.from_str(f"{self.instrument_id}-5-SECOND-LAST-EXTERNAL")
+        self.request_bars(bars, start=start, end=self.clock.utc_now())
 
     def subscribe(self):
         super().subscribe()
@@ -140,6 +156,9 @@ class IBSession(Session):
             await self.closed(order)
         if not self.is_forex:
             await until(lambda: trader.bars, lambda: "bars")
+            trader.request_history()
+            await until(lambda: len(trader.history) > 1, lambda: f"history: {trader.history}")
+            self.found["history"] = sorted(trader.history)
 
     async def drop_sockets(self):
         """Drop the one socket that both clients have."""

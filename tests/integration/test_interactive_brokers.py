@@ -116,5 +116,7 @@ class TestInteractiveBrokers(VenueSuite):
         assert (data["reconnects"], execution["reconnects"]) == (1, 1)
         assert execution["event_times"]["OrderFilled"] == "seconds"
         if played[0] == "ib":
+            assert twin[0]["trade"]["history"] == ["Bar", "TradeTick"]
+            assert data["counts"]["DataResponse"] == 2
             assert data["event_times"]["TradeTick"] == "seconds"
             assert data["counts"]["Bar"] >= 1
