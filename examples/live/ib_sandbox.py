@@ -162,7 +162,8 @@ def main() -> None:
             if options.paper:
                 data_client, exec_client = paper_clients(options.product)
             else:
-                venue = stack.enter_context(product.loopback(burst_size=500, faults=options.fault))
+                # The client takes some 1,000 messages a second, with two for each quote.
+                venue = stack.enter_context(product.loopback(burst_size=100, faults=options.fault))
                 data_client, exec_client = venue.data_client_config(), venue.exec_client_config()
         except EnhancedBusError as error:
             sys.exit(str(error))
