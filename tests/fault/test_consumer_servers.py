@@ -18,6 +18,7 @@ from consumers import publish
 from msgspec.structs import replace
 
 from nautilus_enhanced.infrastructure.messagebus import HealthState
+from nautilus_enhanced.infrastructure.messagebus.streams.consumer import groups
 
 
 @pytest.fixture
@@ -44,6 +45,32 @@ def test_a_group_that_is_destroyed_while_it_is_read_is_made_again(stored, eventu
         assert handled.doubles == 0
         assert subscription.statistics().groups_created >= 1
         assert "NOGROUP" in subscription.statistics().last_error
+
+
+def test_what_is_acknowledged_while_its_group_is_made_again_does_not_come_again(
+    stored, eventually, monkeypatch
+):
+    server, store = stored
+    may_end = threading.Event()
+    handled = Handled(then=lambda _: may_end.wait(20.0))
+    keep = groups.commands.keep
+    with consumer(server.port, handled) as subscription:
+
+        def keep_when_acknowledged(*arguments):
+            # What is in hand is known by now. There is no group that could forget it.
+            may_end.set()
+            eventually(lambda: subscription.statistics().acknowledged)
+            return keep(*arguments)
+
+        monkeypatch.setattr(groups.commands, "keep", keep_when_acknowledged)
+        publish(store, range(1), TOPICS[:1])
+        eventually(lambda: subscription.statistics().in_hand)
+        store.xgroup_destroy(key_of(TOPICS[0]), GROUP)
+        publish(store, range(1, 2), TOPICS[:1])
+        eventually(lambda: handled.has(range(2), TOPICS[:1]))
+        eventually(lambda: pending(store, TOPICS[:1]) == 0)
+        assert handled.doubles == 0
+        assert subscription.statistics().already_handled == 1
 
 
 def test_a_group_that_is_destroyed_again_and_again_is_no_hot_loop(stored, eventually):

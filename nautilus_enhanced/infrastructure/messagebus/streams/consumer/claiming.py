@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
+    from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.acknowledger import Settling
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.barring import BarredStreams
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.read_stream import ReadStream
@@ -107,7 +108,7 @@ class PendingCare:
     def look_after(self, stream: ReadStream, *, all_of_it: bool = False) -> None:
         """Go through the pending entries of a stream, before anything new if all is ours."""
         idle_ms = 0 if all_of_it else self._settings.lease_ms
-        stream.work = PendingWork(self._settings.max_deliveries, idle_ms)
+        stream.work = PendingWork(self._settings.max_deliveries, idle_ms, stream.forced)
         stream.is_held_up = all_of_it
 
     def rescan(self, connection: BusConnection, streams: Sequence[ReadStream]) -> None:
@@ -148,6 +149,7 @@ class PendingCare:
         if step is None:
             stream.work = None
             stream.is_held_up = False
+            stream.forced -= work.unlisted
         elif isinstance(step, ListPending):
             query = commands.list_pending(stream.key, self._group, step.after, PAGE)
             (answer,) = connection.ask([(stream.key, query)])
@@ -159,6 +161,7 @@ class PendingCare:
             what = f"what is pending of {stream.name} cannot be seen"
             if not self._barred.refused(stream, answer, what):
                 page = commands.parse_pending(commands.succeeded(answer, what))
+                self._settle_forced(stream, page)
                 work.listed(page, stream.in_hand)
         elif isinstance(step, Claim):
             try:
@@ -169,6 +172,16 @@ class PendingCare:
             entry = step.entry
             self._claim(connection, stream, {entry.raw_id: entry.deliveries}, bury=True)
         return not isinstance(step, Wait)
+
+    def _settle_forced(self, stream: ReadStream, page: Sequence[PendingEntry]) -> None:
+        """Acknowledge once more what was acknowledged where the group did not know it yet."""
+        listed = {entry.raw_id for entry in page}
+        # In this order: it is put into hand, not taken out of it, by this thread alone.
+        settled = (stream.forced & listed) - stream.in_hand
+        if settled:
+            self._figures.counts["already_handled"] += len(settled)
+            stream.in_hand.update(settled)
+            self._settling.settle(stream, settled)
 
     def _claim(
         self,

@@ -183,6 +183,7 @@ class GroupCare:
         Else it would be lost with this process. An entry that is gone the server leaves out.
         """
         ids = list(stream.in_hand)
+        stream.force(ids)
         return [
             (
                 stream.key,

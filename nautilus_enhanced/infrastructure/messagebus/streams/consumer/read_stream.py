@@ -8,6 +8,8 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting impor
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
     from nautilus_enhanced.infrastructure.messagebus.streams.consumer.recovery import PendingWork
 
@@ -34,6 +36,9 @@ class ReadStream:
     ----------
     in_hand : set[bytes]
         The IDs that were read and are not acknowledged, as far as the server has said.
+    forced : set[bytes]
+        The IDs that were made pending in a group that did not know them. Some may have been
+        acknowledged just before that: those that are not in hand any more.
     is_prepared : bool
         Whether its group, or its place, is known.
     work : PendingWork or None
@@ -51,9 +56,8 @@ class ReadStream:
     """
 
     __slots__ = (
-        "appeared", "begins", "in_hand", "is_held_up", "is_left", "is_lost", "is_prepared", "key",
-        "name",
-        "read_to", "skip_to", "topic", "work",
+        "appeared", "begins", "forced", "in_hand", "is_held_up", "is_left", "is_lost",
+        "is_prepared", "key", "name", "read_to", "skip_to", "topic", "work",
     )  # fmt: skip
 
     def __init__(self, key: bytes, topic: str, *, appeared: bool, begins: bool = False) -> None:
@@ -63,6 +67,7 @@ class ReadStream:
         self.appeared = appeared
         self.begins = begins
         self.in_hand: set[bytes] = set()
+        self.forced: set[bytes] = set()
         self.is_prepared = False
         self.work: PendingWork | None = None
         self.is_held_up = False
@@ -70,6 +75,12 @@ class ReadStream:
         self.skip_to: EntryId = FIRST_ID
         self.is_left = False
         self.is_lost = False
+
+    def force(self, ids: Iterable[bytes]) -> None:
+        """Note what is made pending in a group that did not know it."""
+        self.forced.update(ids)
+        if self.work is not None:
+            self.work.unlisted.difference_update(ids)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}, {len(self.in_hand)} in hand)"

@@ -23,6 +23,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting impor
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Container
+    from collections.abc import Iterable
     from collections.abc import Sequence
 
     from nautilus_enhanced.infrastructure.messagebus.streams.commands import PendingEntry
@@ -97,14 +98,24 @@ class PendingWork:
     min_idle_ms : int
         Milliseconds for which nobody may have touched an entry; 0 where all that is pending is
         this consumer's to take.
+    forced : iterable of bytes, default ()
+        What this process has made pending itself.
+
+    Attributes
+    ----------
+    unlisted : set[bytes]
+        What of that has not been listed: when there is no more to do, it is not pending.
     """
 
-    def __init__(self, max_deliveries: int, min_idle_ms: int = 0) -> None:
+    def __init__(
+        self, max_deliveries: int, min_idle_ms: int = 0, forced: Iterable[bytes] = ()
+    ) -> None:
         self._max_deliveries = max_deliveries
         self.min_idle_ms = min_idle_ms
         self._queue: deque[PendingEntry] = deque()
         self._cursor: EntryId | None = FIRST_ID
         self._alone: bytes | None = None
+        self.unlisted = set(forced)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._queue)} listed, cursor={self._cursor})"
@@ -120,6 +131,7 @@ class PendingWork:
         in_hand : Container[bytes]
             Those that this process has already.
         """
+        self.unlisted.difference_update(entry.raw_id for entry in page)
         self._queue.extend(
             entry
             for entry in page
