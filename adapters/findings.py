@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 OFTEN: Final = 3
 LONG_DOWN_S: Final = 10.0
+MANY_WAITING: Final = 3_000
+
+
+class Inbox(NamedTuple):
+    """
+    What waits inside of a client that has a queue of its own.
+
+    Attributes
+    ----------
+    waiting : int
+        Messages of the venue that have been read and not handled.
+    is_read : bool
+        Whether there is still somebody who handles them.
+    """
+
+    waiting: int
+    is_read: bool = True
 
 
 class ClientCondition(NamedTuple):
@@ -35,12 +52,15 @@ class ClientCondition(NamedTuple):
         The types of messages of which most happen, by the venue's clock, after they arrive.
     last_error : str
         The last error inside of its mixin, or an empty string.
+    inbox : Inbox or None
+        What waits inside of it, where it has a queue of its own.
     """
 
     name: str
     connection: ConnectionStatistics
     ahead: tuple[str, ...]
     last_error: str
+    inbox: Inbox | None = None
 
 
 def adapter_findings(
@@ -72,7 +92,19 @@ def adapter_findings(
 
 
 def _findings(client: ClientCondition) -> Iterator[HealthFinding]:
-    name, connection, ahead, last_error = client
+    name, connection, ahead, last_error, inbox = client
+    if inbox is not None and not inbox.is_read:
+        yield HealthFinding(
+            state=HealthState.UNHEALTHY,
+            reason=f"{name} hears nothing any more: the task that handles its messages has ended",
+            remedy="restart the node; its log names the error that ended the task",
+        )
+    elif inbox is not None and inbox.waiting >= MANY_WAITING:
+        yield HealthFinding(
+            state=HealthState.DEGRADED,
+            reason=f"{inbox.waiting:,} messages of the venue wait inside of {name}",
+            remedy="subscribe to less, or let market data and orders have a connection each",
+        )
     if connection.reconnects_10min >= OFTEN:
         yield HealthFinding(
             state=HealthState.DEGRADED,

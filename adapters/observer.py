@@ -24,6 +24,8 @@ from nautilus_enhanced.live.labels import priority_of_type
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from nautilus_enhanced.adapters.findings import Inbox
+
 
 # Made by the client itself, so that the time of the event is its own.
 _OF_THE_CLIENT = (OrderDenied, OrderSubmitted)
@@ -45,6 +47,11 @@ class ClientObserver:
         The name of its stock class.
     report : Callable[[str], None]
         Says a sentence in the node's log.
+
+    Attributes
+    ----------
+    inbox : Callable[[], Inbox] or None
+        Tells what waits inside of the client, where it has a queue of its own.
     """
 
     def __init__(
@@ -59,6 +66,7 @@ class ClientObserver:
         self.client_type = client_type
         self.meter = MessageMeter()
         self.connection = ConnectionTracker()
+        self.inbox: Callable[[], Inbox] | None = None
         self._report = report
         self._requests = 0
         self._failures = 0
@@ -110,12 +118,14 @@ class ClientObserver:
             connection=self.connection.statistics(),
             ahead=self.meter.ahead(),
             last_error=self._last_error,
+            inbox=self._look_inside(),
         )
 
     def statistics(self) -> AdapterStatistics:
         """Return every counter and gauge."""
         meter = self.meter
         meter.note()
+        inbox = self._look_inside()
         rows = [
             describe(
                 kind,
@@ -133,6 +143,7 @@ class ClientObserver:
             client_type=self.client_type,
             messages=tuple(sorted(rows, key=lambda row: (-row.count, row.message_type))),
             messages_per_second=meter.rate(),
+            waiting=None if inbox is None else inbox.waiting,
             connection=self.connection.statistics(),
             reports=ReportStatistics(
                 requests=self._requests,
@@ -143,3 +154,13 @@ class ClientObserver:
             errors=self._errors,
             last_error=self._last_error,
         )
+
+    def _look_inside(self) -> Inbox | None:
+        if self.inbox is None or not self.connection.is_connected:
+            return None
+        try:
+            return self.inbox()
+        except Exception as error:  # noqa: BLE001 (of any version)
+            self.fail(error)
+            self.inbox = None
+            return None

@@ -130,6 +130,9 @@ class AdapterStatistics(Statistics, frozen=True, kw_only=True):
         One for each type, most frequent first.
     messages_per_second : float
         Messages of all types, over the last 10 seconds or somewhat longer.
+    waiting : int or None
+        Gauge: messages of the venue that have been read and wait inside of the client; None where
+        it has no queue of its own.
     connection : ConnectionStatistics
         Those of its connections.
     reports : ReportStatistics
@@ -145,6 +148,7 @@ class AdapterStatistics(Statistics, frozen=True, kw_only=True):
     client_type: str
     messages: tuple[MessageStatistics, ...]
     messages_per_second: float
+    waiting: int | None
     connection: ConnectionStatistics
     reports: ReportStatistics
     errors: int

@@ -2,8 +2,9 @@
 What Interactive Brokers' clients send, which none of their own methods sees.
 
 Data and execution client share one ``InteractiveBrokersClient``, which has the socket: market data
-goes from it to the data engine by itself, and it alone knows when the connection is lost. And
-the execution client sends instruments that it has looked up to the data engine's endpoint.
+goes from it to the data engine by itself, it alone knows when the connection is lost, and all
+messages of TWS wait in its queue, order events behind market data. And the execution client sends
+instruments that it has looked up to the data engine's endpoint.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Protocol
 from nautilus_trader.model.instruments import Instrument
 
 from nautilus_enhanced.adapters.connection import ConnectionTracker
+from nautilus_enhanced.adapters.findings import Inbox
 from nautilus_enhanced.adapters.meter import SAMPLE_MASK
 
 
@@ -34,6 +36,10 @@ _SENDER: ContextVar[ClientObserver | None] = ContextVar("sender", default=None)
 # The methods of the execution client that send instruments.
 _SENDING = ("generate_position_status_reports", "_handle_position_update")
 _SOCKET = "_client"
+# Of the shared client: messages that were read, and what is to be done with them; who does it.
+_QUEUES = ("_internal_msg_queue", "_msg_handler_task_queue")
+_HANDLER = "_internal_msg_queue_processor_task"
+_IS_CONNECTED = "_is_ib_connected"
 
 
 class SharedClientHost(Protocol):
@@ -116,6 +122,21 @@ def share(shared: Any, observer: ClientObserver) -> None:
         mixed = type(f"Enhanced{stock.__name__}", (SharedClientMixin, stock), {})
         shared.__class__ = mixed
     shared.observe_with(observer)
+    if all(hasattr(shared, name) for name in (*_QUEUES, _HANDLER, _IS_CONNECTED)):
+        observer.inbox = functools.partial(inbox_of, shared)
+
+
+def inbox_of(shared: Any) -> Inbox:
+    """
+    Return what waits inside of a shared client.
+
+    Its messages are handled by one task, which an error ends while the socket stays open.
+    """
+    handler, connected = getattr(shared, _HANDLER), getattr(shared, _IS_CONNECTED).is_set()
+    return Inbox(
+        waiting=sum(getattr(shared, name).qsize() for name in _QUEUES),
+        is_read=not (connected and handler is not None and handler.done()),
+    )
 
 
 def _sender_of(message: Any) -> ClientObserver | None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import timedelta
 
+from nautilus_trader.adapters.interactive_brokers.factories import IB_CLIENTS
 from nautilus_trader.adapters.interactive_brokers.factories import (
     InteractiveBrokersLiveDataClientFactory,
 )
@@ -88,7 +89,9 @@ class IBSession(Session):
         return data_client_config(**self.where())
 
     def exec_client(self):
-        return exec_client_config(account=self.urls["account"], **self.where())
+        # With an ID of its own it has a socket of its own; else both clients share one.
+        own = {"ibg_client_id": 2} if self.is_forex else {}
+        return exec_client_config(account=self.urls["account"], **self.where(), **own)
 
     def where(self):
         symbol = "EUR/USD" if self.is_forex else "AAPL/USD"
@@ -161,9 +164,11 @@ class IBSession(Session):
             self.found["history"] = sorted(trader.history)
 
     async def drop_sockets(self):
-        """Drop the one socket that both clients have."""
+        """Drop the socket of either client, which may be one, and wait for another."""
         dropped = (await self.ask("/loopback/drop", "POST", on="user"))["dropped"]
         await self.has_market_data()
+        # The other one may take somewhat longer, and refuses orders until it is there.
+        await until(lambda: all(c.is_ready for c in IB_CLIENTS.values()), lambda: "ready")
         return [dropped]
 
 

@@ -98,10 +98,11 @@ class TestInteractiveBrokers(VenueSuite):
             ours, stock = (side[session]["events"] for side in twin)
             assert ours == stock
 
-    def test_both_clients_have_one_socket(self, outcome):
-        assert outcome["trade"]["dropped"] == [1]
-        # Of two nodes, and that of the first came twice.
-        assert outcome["venue"]["connections_total"] == 3
+    def test_clients_have_a_socket_for_each_id(self, outcome):
+        sockets = {"ib": 1, "ib-forex": 2}[outcome["name"]]
+        assert outcome["trade"]["dropped"] == [sockets]
+        # Of two nodes, and those of the first came twice.
+        assert outcome["venue"]["connections_total"] == 3 * sockets
 
     def test_the_venue_counted_the_same(self, outcome):
         venue = outcome["venue"]

@@ -7,8 +7,10 @@ import pytest
 
 from nautilus_enhanced.adapters import ConnectionStatistics
 from nautilus_enhanced.adapters.findings import LONG_DOWN_S
+from nautilus_enhanced.adapters.findings import MANY_WAITING
 from nautilus_enhanced.adapters.findings import OFTEN
 from nautilus_enhanced.adapters.findings import ClientCondition
+from nautilus_enhanced.adapters.findings import Inbox
 from nautilus_enhanced.adapters.findings import adapter_findings
 from nautilus_enhanced.infrastructure.messagebus.monitoring.health import HealthState
 
@@ -49,6 +51,16 @@ def test_of_clients_that_are_well_there_is_nothing_to_say():
             "QuoteTick happened, by the venue's clock, after",
         ),
         (WELL._replace(last_error="KeyError: 1"), "degraded", "not whole: KeyError: 1"),
+        (
+            WELL._replace(inbox=Inbox(waiting=MANY_WAITING)),
+            "degraded",
+            "3,000 messages of the venue wait inside of BINANCE (data)",
+        ),
+        (
+            WELL._replace(inbox=Inbox(waiting=MANY_WAITING, is_read=False)),
+            "unhealthy",
+            "hears nothing any more",
+        ),
     ],
 )
 def test_what_is_found(client, state, reason):
@@ -64,6 +76,7 @@ def test_what_is_found(client, state, reason):
     [
         connection(reconnects_10min=OFTEN - 1),
         connection(down=("_ws_client",), down_s=LONG_DOWN_S - 1),
+        WELL._replace(inbox=Inbox(waiting=MANY_WAITING - 1)),
     ],
 )
 def test_what_is_not(client):

@@ -160,3 +160,63 @@ def test_the_shared_client_of_a_later_node_has_new_observers(setting):
     asyncio.run(setting.shared._handle_data(TestDataStubs.quote_tick()))
     assert later.statistics().count == 1
     assert setting.told("data").count == 0
+
+
+class Queued(Shared):
+    """With the queues of the real one, and the task that empties them."""
+
+    def __init__(self, bus):
+        super().__init__(bus)
+        self._internal_msg_queue, self._msg_handler_task_queue = asyncio.Queue(), asyncio.Queue()
+        self._internal_msg_queue_processor_task = None
+        self._is_ib_connected = asyncio.Event()
+
+
+async def test_what_waits_inside_of_it_is_told_to_both_sides(setting):
+    assert setting.told("data").waiting is None
+    setting.shared = setting.data._client = setting.execution._client = Queued(setting.bus)
+    for side, observer in setting.observers.items():
+        attach(getattr(setting, side), observer, setting.registry)
+    setting.shared._internal_msg_queue.put_nowait(b"1")
+    setting.shared._msg_handler_task_queue.put_nowait(b"2")
+    for side in ("data", "execution"):
+        assert setting.told(side).waiting == 2
+        setting.observers[side].connection.note_connected(connected=False)
+        assert setting.told(side).waiting is None
+
+
+async def test_an_inbox_that_cannot_be_looked_into_is_left_alone(setting):
+    observer = setting.observers["data"]
+    observer.inbox = lambda: 1 / 0
+    assert setting.told("data").waiting is None
+    assert observer.condition().inbox is None
+    assert setting.told("data").errors == 1
+
+
+async def test_a_client_that_hears_nothing_any_more_is_found():
+    """As an unreadable message leaves the real client."""
+    module = pytest.importorskip("nautilus_trader.adapters.interactive_brokers.client.client")
+    pytest.importorskip("ibapi.protobuf", reason="an ibapi that knows no protobuf")
+    decoder = pytest.importorskip("ibapi.decoder")
+    clock = LiveClock()
+    bus = MessageBus(TraderId("T-001"), clock)
+    loop = asyncio.get_running_loop()
+    real = module.InteractiveBrokersClient(loop, bus, None, clock, client_id=1)
+    observer = ClientObserver("IB", "data", "data", print)
+    observer.connection.note_connected(connected=True)
+    shared.share(real, observer)
+    real._eclient.serverVersion_ = 213
+    real._eclient.decoder = decoder.Decoder(real._eclient.wrapper, 213)
+    real._is_ib_connected.set()
+    assert observer.condition().inbox == (0, True)
+    real._internal_msg_queue.put_nowait((1 + 200).to_bytes(4, "big") + b"\xff\xff")
+    real._internal_msg_queue.put_nowait(b"one more")
+    real._start_internal_msg_queue_processor()
+    assert observer.condition().inbox == (2, True)
+    with pytest.raises(Exception, match="Error parsing message"):
+        await asyncio.wait_for(real._internal_msg_queue_processor_task, 10)
+    assert observer.condition().inbox == (1, False)
+    # A connection that is lost is found otherwise.
+    real._is_ib_connected.clear()
+    assert observer.condition().inbox == (1, True)
+    real._msg_handler_processor_task.cancel()
