@@ -26,6 +26,8 @@ _WORD: Final = 4
 _REQUEST_ID_TAG: Final = b"\x08"
 _VARINT_BITS: Final = 7
 _VARINT_MORE: Final = 0x80
+_VARINT_MAX_BYTES: Final = 10
+_MODULUS: Final = 1 << 64
 _VERSIONS: Final = re.compile(rb"v([0-9]{1,6})(?:\.\.([0-9]{1,6}))?(?: .*)?")
 
 
@@ -106,7 +108,7 @@ def addressed(number: int, fields: bytes, request_id: int) -> bytes:
     fields : bytes
         The others; the order of fields is free.
     request_id : int
-        The ID, 0 or more.
+        The ID.
     """
     return frame(number, _REQUEST_ID_TAG + _varint(request_id) + fields)
 
@@ -116,14 +118,17 @@ def request_id_of(fields: bytes) -> int:
     if not fields.startswith(_REQUEST_ID_TAG):
         return -1
     value = 0
-    for place, byte in enumerate(fields[1:6]):
+    for place, byte in enumerate(fields[1 : 1 + _VARINT_MAX_BYTES]):
         value |= (byte & (_VARINT_MORE - 1)) << (_VARINT_BITS * place)
         if not byte & _VARINT_MORE:
-            return value
+            value &= _MODULUS - 1
+            return value if value < _MODULUS // 2 else value - _MODULUS
     return -1
 
 
 def _varint(value: int) -> bytes:
+    """Return a whole number as protobuf writes it: one below zero in 64 bits."""
+    value %= _MODULUS
     encoded = bytearray()
     while value >= _VARINT_MORE:
         encoded.append(value & (_VARINT_MORE - 1) | _VARINT_MORE)

@@ -1,6 +1,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 pytest.importorskip("ibapi.protobuf", reason="an ibapi that knows no protobuf")
@@ -120,6 +122,45 @@ def test_what_is_no_request_gets_a_sentence(client, message, said):
     (told,) = read(client.session.receive(message, NOW_NS).frames)
     assert told[1].errorCode == 321
     assert said in told[1].errorMsg
+
+
+NUMBERS = st.integers(0, 120)
+# Field 1 as a whole number, as most requests have it, and then anything.
+FIELDS = st.binary(max_size=60) | st.binary(max_size=60).map(lambda rest: b"\x08\x07" + rest)
+
+
+@given(st.lists(st.tuples(NUMBERS, FIELDS), max_size=10))
+def test_whatever_a_client_says_gets_an_answer(messages):
+    client = Client(exchange_of(STOCK_INSTRUMENT))
+    for number, fields in messages:
+        message = (number + 200).to_bytes(4, "big") + fields
+        read(client.session.receive(message, NOW_NS).frames)
+        for kind in (FaultKind.REJECT, FaultKind.RATE_LIMIT):
+            assert client.session.refuse(message, kind).frames
+        client.session.call(message)
+
+
+@given(
+    order_id=st.integers(-(2**31), 2**31 - 1),
+    quantity=st.text(max_size=12) | st.decimals().map(str),
+    prices=st.tuples(st.floats(), st.floats()),
+    kind=st.sampled_from(["MKT", "LMT", "STP", "STP LMT", ""]),
+    action=st.sampled_from(["BUY", "SELL", ""]),
+)
+def test_whatever_an_order_says_it_is_taken_or_refused(order_id, quantity, prices, kind, action):
+    client = Client(exchange_of(STOCK_INSTRUMENT))
+    client.market(quote("199.99", "200.00"))
+    told = client.place(
+        order_id,
+        totalQuantity=quantity,
+        lmtPrice=prices[0],
+        auxPrice=prices[1],
+        orderType=kind,
+        action=action,
+    )
+    assert names(told)[0] in {"OpenOrder", "ErrorMessage"}
+    market_data(client, order_id)
+    client.market(quote("199.98", "200.01"))
 
 
 def test_nothing_is_served_over_http(exchange):
