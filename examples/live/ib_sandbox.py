@@ -11,8 +11,8 @@ Trade at Interactive Brokers over the enhanced bus: on a loopback venue by defau
 With ``--paper`` a TWS or IB Gateway has to be running, logged in to a paper account, with its API
 socket enabled and not read-only. Where it is comes from the environment: IB_ACCOUNT (such as
 DU1234567), and if they are others IB_HOST (127.0.0.1), IB_PORT (4002, the Gateway's; TWS has 7497)
-and IB_CLIENT_ID (1). This is written by what the adapter's source says and has not been run. The
-example needs NautilusTrader 1.231, and ``pip install 'nt-enhanced[ib]'``.
+and IB_CLIENT_ID (1; orders have the next one). This is written by what the adapter's source says
+and has not been run. The example needs NautilusTrader 1.231, and ``pip install 'nt-enhanced[ib]'``.
 """
 
 from __future__ import annotations
@@ -126,11 +126,14 @@ def paper_clients(name: str) -> tuple[Any, Any]:
     where: dict[str, Any] = {
         "host": os.environ.get("IB_HOST", "127.0.0.1"),
         "port": int(numbers["IB_PORT"]),
-        "ibg_client_id": int(numbers["IB_CLIENT_ID"]),
         "product": name,
         "symbol": "EUR/USD" if name == "forex" else "AAPL/USD",
     }
-    return data_client_config(**where), exec_client_config(**where, account=account)
+    client_id = int(numbers["IB_CLIENT_ID"])
+    return (
+        data_client_config(**where, ibg_client_id=client_id),
+        exec_client_config(**where, ibg_client_id=client_id + 1, account=account),
+    )
 
 
 def print_clients(node: TradingNode) -> None:
@@ -164,7 +167,9 @@ def main() -> None:
             else:
                 # The client takes some 1,000 messages a second, with two for each quote.
                 venue = stack.enter_context(product.loopback(burst_size=100, faults=options.fault))
-                data_client, exec_client = venue.data_client_config(), venue.exec_client_config()
+                data_client = venue.data_client_config(ibg_client_id=1)
+                # With an ID of its own: orders do not wait behind market data in one queue.
+                exec_client = venue.exec_client_config(ibg_client_id=2)
         except EnhancedBusError as error:
             sys.exit(str(error))
         try:

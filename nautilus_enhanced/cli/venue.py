@@ -34,6 +34,7 @@ EXAMPLES: Final = """\b
 Examples:
   nt-enhanced venue binance-spot
   nt-enhanced venue binance-futures --port 9001 --burst-size 500
+  nt-enhanced venue ib --port 4002
   nt-enhanced venue binance-spot --replay BTCUSDT.csv --speed 10
   nt-enhanced venue binance-spot --fault drop:on=market,after=1000,times=1
   nt-enhanced venue binance-spot --fault delay:on=user,ms=250 --fault reject:on=order,every=10
