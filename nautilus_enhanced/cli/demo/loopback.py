@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S: Final = 20.0
 HTTP_TIMEOUT_S: Final = 10.0
+QUOTES_PER_S: Final = 200.0
 
 
 def venue_arguments(name: str, settings: DemoSettings) -> list[str]:
@@ -35,8 +36,10 @@ def venue_arguments(name: str, settings: DemoSettings) -> list[str]:
         if settings.symbol is not None:
             arguments += ["--symbol", settings.symbol]
         return arguments
-    arguments += ["--seed", str(settings.seed), "--quotes-per-s", "200"]
-    return [*arguments, "--trades-per-s", "20", "--burst-size", str(settings.burst_size)]
+    pace = DEMO_VENUES[name].pace
+    arguments += ["--seed", str(settings.seed), "--quotes-per-s", f"{QUOTES_PER_S * pace:g}"]
+    burst_size = round(settings.burst_size * pace)
+    return [*arguments, "--trades-per-s", "20", "--burst-size", str(burst_size)]
 
 
 def start_venues(family: Family, settings: DemoSettings) -> dict[str, VenueAddress]:
@@ -66,7 +69,9 @@ def start_venues(family: Family, settings: DemoSettings) -> dict[str, VenueAddre
         if line.text is None:
             raise DemoTroubleError(line.child.errors() or "the loopback venue did not start")
         if line.text.startswith("{"):
-            found[names[line.child]] = msgspec.json.decode(line.text, type=VenueAddress)
+            found[names[line.child]] = msgspec.json.decode(
+                line.text, type=VenueAddress, strict=False
+            )
     # In the order that was asked for.
     return {name: found[name] for name in settings.venues}
 

@@ -36,8 +36,16 @@ EXECUTION_TYPES: Final = {OrderAccepted: "NEW", OrderFilled: "TRADE", OrderCance
 
 
 def trade_number(trade_id: str) -> int:
-    """Return a loopback venue's number of a trade, which some have a word before."""
-    return int(trade_id.rpartition("-")[2])
+    """
+    Return a loopback venue's number of a trade.
+
+    Parameters
+    ----------
+    trade_id : str
+        Such as ``12`` or ``fill-12``, or ``0001.0000000c.01.01`` as Interactive Brokers has it.
+    """
+    parts = trade_id.split(".")
+    return int(parts[1], 16) if len(parts) > 1 else int(trade_id.rpartition("-")[2])
 
 
 class DemoStrategy(Strategy):

@@ -16,7 +16,7 @@ ALL: Final = "all"
 # Words of venues for what happened to an order, by the one that the demo has for it.
 _KINDS: Final = {
     "NEW": ("NEW", "New", "live"),
-    "TRADE": ("TRADE", "Trade", "partially_filled", "filled"),
+    "TRADE": ("TRADE", "Trade", "partially_filled", "filled", "Fill"),
     "CANCELED": ("CANCELED", "Cancelled", "canceled"),
 }
 _KIND_OF: Final = {word: kind for kind, words in _KINDS.items() for word in words}
@@ -52,8 +52,8 @@ class DemoVenue:
         Its name for ``nt-enhanced venue``.
     client : str
         What its clients are called in a node.
-    symbol : str
-        What the instrument is called there, with ``{base}`` and ``{quote}``.
+    instrument : str
+        What the instrument is called in a node, with ``{base}`` and ``{quote}``.
     clients : Callable[[VenueAddress], Clients]
         Makes what leads the clients there.
     id_options : dict[str, Any]
@@ -61,19 +61,22 @@ class DemoVenue:
     measured : frozenset[str]
         The events whose way from the venue's message to the strategy is measured: those that
         come by that message alone.
+    pace : float
+        The part of the quotes of a generated market that such a venue sends.
     """
 
     loopback: str
     client: str
-    symbol: str
+    instrument: str
     clients: Callable[[VenueAddress], Clients]
     id_options: dict[str, Any]
     measured: frozenset[str] = frozenset(_KINDS)
+    pace: float = 1.0
 
     def instrument_id(self, symbol: str) -> str:
         """Return the ID of the instrument that a loopback venue has for a symbol."""
         base, quote = split_symbol(symbol) or (symbol, "")
-        return f"{self.symbol.format(base=base, quote=quote)}.{self.client}"
+        return self.instrument.format(base=base, quote=quote)
 
     def measured_pushes(self, pushes: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those of the venue's pushes that are measured, in the demo's words."""
@@ -132,30 +135,60 @@ def _okx(at: VenueAddress) -> Clients:
     )
 
 
+def _interactive_brokers(at: VenueAddress) -> Clients:
+    from nautilus_enhanced.sandbox import interactive_brokers as ib  # noqa: PLC0415 (heavy)
+
+    base, quote = split_symbol(at.symbol) or (at.symbol, "USD")
+    where: dict[str, Any] = {"host": at.host, "port": at.port, "symbol": f"{base}/{quote}"}
+    # First, since they say what is missing: the factories cannot be imported without it.
+    data_config = ib.data_client_config(**where)
+    exec_config = ib.exec_client_config(account=at.account, **where)
+    from nautilus_trader.adapters.interactive_brokers import factories  # noqa: PLC0415 (an extra)
+
+    return Clients(
+        data_config=data_config,
+        exec_config=exec_config,
+        data_factory=factories.InteractiveBrokersLiveDataClientFactory,
+        exec_factory=factories.InteractiveBrokersLiveExecClientFactory,
+    )
+
+
 DEMO_VENUES: Final = {
     "binance": DemoVenue(
         loopback="binance-spot",
         client="BINANCE",
-        symbol="{base}{quote}",
+        instrument="{base}{quote}.BINANCE",
         clients=_binance,
         id_options={},
     ),
     "bybit": DemoVenue(
         loopback="bybit",
         client="BYBIT",
-        symbol="{base}{quote}-LINEAR",
+        instrument="{base}{quote}-LINEAR.BYBIT",
         clients=_bybit,
         id_options={},
     ),
     "okx": DemoVenue(
         loopback="okx-swap",
         client="OKX",
-        symbol="{base}-{quote}-SWAP",
+        instrument="{base}-{quote}-SWAP.OKX",
         clients=_okx,
         # Letters and digits, and nothing else.
         id_options={"use_hyphens_in_client_order_ids": False},
         # That an order was accepted the answer to the request tells, too, and sooner.
         measured=frozenset({"TRADE", "CANCELED"}),
+    ),
+    "ib": DemoVenue(
+        loopback="ib",
+        client="IB",
+        instrument="{base}.NASDAQ",
+        clients=_interactive_brokers,
+        id_options={},
+        # What the other messages about an order make is told before them or after, too.
+        measured=frozenset({"TRADE"}),
+        # Interactive Brokers thins its quotes out, and sends them over the one socket that events
+        # of orders come by as well: the client takes both in turn, and no bus can change that.
+        pace=0.05,
     ),
 }
 
@@ -181,6 +214,9 @@ def check_clients(names: Iterable[str]) -> None:
         http_url="http://127.0.0.1:1",
         ws_url="ws://127.0.0.1:1",
         ws_api_url="ws://127.0.0.1:1",
+        host="127.0.0.1",
+        port=1,
+        account="DU0",
         symbol="BTCUSDT",
         tick_size="0.01",
         step_size="0.01",

@@ -1,9 +1,14 @@
+import re
+
 import pytest
 
 from nautilus_enhanced.cli.demo.loopback import venue_arguments
 from nautilus_enhanced.cli.demo.settings import DemoSettings
+from nautilus_enhanced.cli.demo.strategy import trade_number
 from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
+from nautilus_enhanced.cli.demo.venues import check_clients
 from nautilus_enhanced.cli.demo.venues import selected
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.venues import VENUES
 
 
@@ -32,6 +37,7 @@ def test_no_two_share_a_name_in_a_node():
         ("bybit", "BTCUSDT", "BTCUSDT-LINEAR.BYBIT"),
         ("okx", "BTCUSDT", "BTC-USDT-SWAP.OKX"),
         ("okx", "BTC-USDT", "BTC-USDT-SWAP.OKX"),
+        ("ib", "AAPLUSD", "AAPL.NASDAQ"),
     ],
 )
 def test_a_symbol_is_an_instrument_there(name, symbol, instrument_id):
@@ -57,6 +63,7 @@ def push(word, trade_id=-1):
         ("binance", ["NEW", "TRADE", "CANCELED", "EXPIRED"]),
         ("bybit", ["New", "Trade", "Cancelled", "PartiallyFilled"]),
         ("okx", ["live", "filled", "partially_filled", "canceled"]),
+        ("ib", ["Submitted", "Fill", "Cancelled"]),
     ],
 )
 def test_words_of_a_venue_are_the_demo_s(name, words):
@@ -66,5 +73,19 @@ def test_words_of_a_venue_are_the_demo_s(name, words):
         "bybit": ["NEW", "TRADE", "CANCELED"],
         # The answer to a request says first that an order was accepted: that is not measured.
         "okx": ["TRADE", "TRADE", "CANCELED"],
+        "ib": ["TRADE"],
     }
     assert found == expected[name]
+
+
+@pytest.mark.parametrize("trade_id", ["12", "fill-12", "0e7a1200.0000000c.01.01"])
+def test_a_trade_has_a_number_whatever_the_venue_calls_it(trade_id):
+    assert trade_number(trade_id) == 12
+
+
+def test_without_the_library_of_interactive_brokers_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr(
+        "nautilus_enhanced.sandbox.interactive_brokers.clients.find_spec", lambda name: None
+    )
+    with pytest.raises(MissingExtraError, match=re.escape("pip install 'nt-enhanced[ib]'")):
+        check_clients(["ib"])
