@@ -77,10 +77,10 @@ class IBSession(Session):
     venue = "IB"
     symbols = {STOCK: "AAPL", FOREX: "EUR/USD"}
 
-    def __init__(self, product, bus, urls):
+    def __init__(self, product, bus, urls, tag="001"):
         self.is_forex = product == FOREX
         self.trader_class = ForexTrader if self.is_forex else IBTrader
-        super().__init__(product, bus, urls)
+        super().__init__(product, bus, urls, tag)
 
     def listed_at(self):
         return "IDEALPRO" if self.is_forex else "NASDAQ"

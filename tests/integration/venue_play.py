@@ -103,13 +103,23 @@ def run_program(program: str, folder: Path, *arguments: str) -> dict[str, Any]:
     return json.loads(result.read_text()) | {"output": done.output}
 
 
+def venue_of(play: Play, folder: Path) -> VenueProcess:
+    """Return the venue of a play, which is not started yet."""
+    market = folder / f"{play.name}.csv"
+    write_market(market, play.size)
+    return VenueProcess(play.name, replay=market, symbol=play.symbol)
+
+
+def address_of(venue: VenueProcess) -> dict[str, Any]:
+    """Return what a session has to know of a venue that runs."""
+    return msgspec.to_builtins(venue.address) | {"dip": float(DIP)}
+
+
 def play_on(play: Play, bus: str) -> dict[str, Any]:
     """Trade with a node, start another one after it, and say what both and the venue saw."""
     with TemporaryDirectory() as name:
         folder = Path(name)
-        market = folder / "market.csv"
-        write_market(market, play.size)
-        with VenueProcess(play.name, replay=market, symbol=play.symbol) as venue:
+        with venue_of(play, folder) as venue:
 
             def fetch(path: str) -> Any:
                 request = urllib.request.Request(
@@ -118,7 +128,7 @@ def play_on(play: Play, bus: str) -> dict[str, Any]:
                 with urllib.request.urlopen(request, timeout=30) as response:
                     return json.load(response)
 
-            address = json.dumps(msgspec.to_builtins(venue.address) | {"dip": float(DIP)})
+            address = json.dumps(address_of(venue))
             found = {
                 session: run_program(play.program, folder, session, play.product, bus, address)
                 for session in ("trade", "again")

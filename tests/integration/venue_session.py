@@ -9,6 +9,7 @@ one of `BUSES`, ADDRESS says as JSON where the venue is, and RESULT is the file 
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -68,10 +69,10 @@ class Trader(Strategy):
     has_hyphens = True
     tells_commissions = False
 
-    def __init__(self, instrument_id):
+    def __init__(self, instrument_id, tag):
         own = {} if self.has_hyphens else {"use_hyphens_in_client_order_ids": False}
         super().__init__(
-            StrategyConfig(order_id_tag="001", external_order_claims=[instrument_id], **own)
+            StrategyConfig(order_id_tag=tag, external_order_claims=[instrument_id], **own)
         )
         self.instrument_id = instrument_id
         self.bid = None
@@ -83,15 +84,19 @@ class Trader(Strategy):
     def on_start(self):
         self.open_at_start = [
             [o.order_type.name, str(o.quantity), str(o.price), o.status.name]
-            for o in self.cache.orders_open()
+            for o in self.cache.orders_open(instrument_id=self.instrument_id)
         ]
-        self.positions_at_start = [str(p.signed_decimal_qty()) for p in self.cache.positions_open()]
+        self.positions_at_start = self.positions()
         self.subscribe()
 
     def subscribe(self):
         self.subscribe_quote_ticks(self.instrument_id)
         self.subscribe_trade_ticks(self.instrument_id)
         self.subscribe_order_book_deltas(self.instrument_id, BookType.L2_MBP)
+
+    def positions(self):
+        positions = self.cache.positions_open(instrument_id=self.instrument_id)
+        return [str(position.signed_decimal_qty()) for position in positions]
 
     def on_stop(self):
         self.unsubscribe_quote_ticks(self.instrument_id)
@@ -140,38 +145,13 @@ class Session:
     # What the rules of faults look for in a request that places an order.
     order_request = "POST"
 
-    def __init__(self, product, bus, urls):
+    def __init__(self, product, bus, urls, tag="001"):
         self.product, self.bus, self.urls = product, bus, urls
         self.found = {}
         self.names = {}
+        self.node = None
         self.instrument_id = InstrumentId.from_str(f"{self.symbols[product]}.{self.listed_at()}")
-        config = TradingNodeConfig(
-            trader_id=TraderId("TESTER-001"),
-            logging=LoggingConfig(
-                log_level=os.environ.get("LOG", "WARNING"),
-                log_colors=False,
-                use_pyo3="LOG" in os.environ,
-            ),
-            message_bus=BUSES[bus](),
-            data_clients={self.venue: self.data_client()},
-            exec_clients={self.venue: self.exec_client()},
-            exec_engine=LiveExecEngineConfig(
-                reconciliation=True, reconciliation_startup_delay_secs=0
-            ),
-            timeout_connection=30,
-            timeout_reconciliation=20,
-            timeout_portfolio=20,
-            timeout_disconnection=10,
-            timeout_post_stop=0.2,
-        )
-        self.node = TradingNode(config)
-        data_factory, exec_factory = self.factories()
-        self.node.add_data_client_factory(self.venue, data_factory)
-        self.node.add_exec_client_factory(self.venue, exec_factory)
-        self.trader = self.trader_class(self.instrument_id)
-        self.node.trader.add_strategy(self.trader)
-        self.node.build()
-        self.task = asyncio.get_running_loop().create_task(self.node.run_async())
+        self.trader = self.trader_class(self.instrument_id, tag)
 
     # -- what a venue has of its own
 
@@ -273,7 +253,7 @@ class Session:
         found["crossed_books_after"] = trader.crossed
         await self.trade_more()
         await self.submit(self.order("kept", OrderSide.BUY, 0.1, KEPT))
-        found["positions"] = [str(p.signed_decimal_qty()) for p in trader.cache.positions_open()]
+        found["positions"] = trader.positions()
         found["observed"], found["findings"] = self.observed()
 
     async def change_and_cancel(self):
@@ -328,7 +308,7 @@ class Session:
     async def again(self):
         trader = self.trader
         await until(lambda: trader.is_running, lambda: "running")
-        (kept,) = trader.cache.orders_open()
+        (kept,) = trader.cache.orders_open(instrument_id=self.instrument_id)
         await self.cancel(self.called("kept", kept))
         self.found["open_at_start"] = trader.open_at_start
         self.found["positions_at_start"] = trader.positions_at_start
@@ -360,26 +340,71 @@ class Session:
         }
         return figures, [str(finding) for finding in health(self.node).findings]
 
-    async def stop(self):
-        await self.node.stop_async()
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
+    def outcome(self):
+        """Return what was found; the node has stopped."""
+        events = {self.names[order]: told for order, told in self.trader.events.items()}
+        return self.found | {"events": events, "quotes": self.trader.quotes}
 
 
-async def main(session_class, name, product, bus, address):
-    session = session_class(product, bus, json.loads(address))
+@contextlib.asynccontextmanager
+async def running_node(bus, sessions):
+    """Run one node for all sessions."""
+    config = TradingNodeConfig(
+        trader_id=TraderId("TESTER-001"),
+        logging=LoggingConfig(
+            log_level=os.environ.get("LOG", "WARNING"),
+            log_colors=False,
+            use_pyo3="LOG" in os.environ,
+        ),
+        message_bus=BUSES[bus](),
+        data_clients={session.venue: session.data_client() for session in sessions},
+        exec_clients={session.venue: session.exec_client() for session in sessions},
+        exec_engine=LiveExecEngineConfig(reconciliation=True, reconciliation_startup_delay_secs=0),
+        timeout_connection=30,
+        timeout_reconciliation=20,
+        timeout_portfolio=20,
+        timeout_disconnection=10,
+        timeout_post_stop=0.2,
+    )
+    node = TradingNode(config)
+    for session in sessions:
+        session.node = node
+        data_factory, exec_factory = session.factories()
+        node.add_data_client_factory(session.venue, data_factory)
+        node.add_exec_client_factory(session.venue, exec_factory)
+        node.trader.add_strategy(session.trader)
+    node.build()
+    task = asyncio.get_running_loop().create_task(node.run_async())
     try:
-        await {"trade": session.trade, "again": session.again}[name]()
-        told = {"active": session.active(), "balances": session.balances()}
+        yield
     finally:
-        await session.stop()
-    events = {session.names[order]: told for order, told in session.trader.events.items()}
-    return session.found | told | {"events": events, "quotes": session.trader.quotes}
+        await node.stop_async()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def play(bus, name, sessions):
+    """Have all sessions trade at once, in one node; return what each found."""
+    async with running_node(bus, sessions):
+        # The first that fails ends it; the others are waited for no longer.
+        await asyncio.gather(*(getattr(session, name)() for session in sessions))
+        for session in sessions:
+            session.found |= {"active": session.active(), "balances": session.balances()}
+    return [session.outcome() for session in sessions]
 
 
 def run_program(session_class):
-    *arguments, result = sys.argv[1:]
-    Path(result).write_text(json.dumps(asyncio.run(main(session_class, *arguments))))
+    name, product, bus, address, result = sys.argv[1:]
+
+    async def main():
+        (outcome,) = await play(bus, name, [session_class(product, bus, json.loads(address))])
+        return outcome
+
+    finish(asyncio.run(main()), result)
+
+
+def finish(found, result):
+    Path(result).write_text(json.dumps(found))
     sys.stdout.flush()
     # The host's threads may outlive the loop; the result is out, and nothing is left to save.
     os._exit(0)
