@@ -37,8 +37,8 @@ STOCK, FOREX = "stock", "forex"
 class IBTrader(Trader):
     tells_commissions = True
 
-    def __init__(self, instrument_id):
-        super().__init__(instrument_id)
+    def __init__(self, instrument_id, tag):
+        super().__init__(instrument_id, tag)
         self.history = Counter()
 
     def on_historical_data(self, data):
