@@ -13,8 +13,8 @@ of this machine, with one clock.
 
 The rate is the highest of some that the stock bus sustains in a run before the others: at the end
 the node was behind the venues by no more quotes than they send in a second. A result is verified if
-orders were filled on each venue, each event that is measured arrived, and once, no venue cut off a
-session as too slow, and neither node was farther behind than that.
+orders were filled on each venue, each fill arrived, and once, no venue cut off a session as too
+slow, and neither node was farther behind than that.
 
 What this cannot show: a bus begins where a client hands over. What waits before, in the sockets
 and among the callbacks of the event loop, waits on either bus. `inside` is the part of the wait
@@ -191,10 +191,11 @@ def run(bus: str, names: Sequence[str], rate: int, work_us: float, seconds: floa
             }
             seen = [event for event in found["events"][name] if _key(event) in pushes]
             waits[name] = [(event["monotonic_ns"] - pushes[_key(event)]) / 1e6 for event in seen]
-            verified &= len(seen) == len(pushes) == len({_key(event) for event in seen})
-            verified &= (
-                found["filled"][name] > 0 and not ask(at[name], "statistics")["slow_readers"]
-            )
+            # Not all else that a venue tells of an order makes an event by itself.
+            filled = [_key(event) for event in seen if event["execution_type"] == "TRADE"]
+            verified &= sorted(filled) == sorted(key for key in pushes if key[1] == "TRADE")
+            verified &= found["filled"][name] > 0
+            verified &= ask(at[name], "statistics")["slow_readers"] == 0
         sustained = all(
             behind <= rate * DEMO_VENUES[name].pace + 1_000 / BURSTS_PER_S
             for name, behind in found["behind"].items()
