@@ -2,7 +2,6 @@
 
 from nautilus_trader.adapters.binance.factories import BinanceLiveDataClientFactory
 from nautilus_trader.adapters.binance.factories import BinanceLiveExecClientFactory
-from nautilus_trader.model.enums import OrderSide
 from venue_session import KEPT
 from venue_session import Session
 from venue_session import Trader
@@ -44,28 +43,14 @@ class BinanceSession(Session):
             return EnhancedBinanceLiveDataClientFactory, EnhancedBinanceLiveExecClientFactory
         return BinanceLiveDataClientFactory, BinanceLiveExecClientFactory
 
-    async def fill_orders(self):
-        """Sell a third by an order that waits for the dip: with a limit on spot."""
-        dip = self.urls["dip"]
-        resting = self.order("resting", OrderSide.BUY, 0.2, dip)
-        await self.submit(resting)
-        await self.closed(resting)
-        # With the most time until the next dip.
-        await until(lambda: self.trader.bid < dip, lambda: "the dip")
-        await until(lambda: self.trader.bid > dip, lambda: "the rise")
-        common = (self.instrument_id, OrderSide.SELL, self.quantity(0.1))
-        trigger = self.instrument.make_price(dip)
+    def stop_order(self, side, quantity):
+        """Return one with a limit on spot, and at the market on futures."""
+        trigger = self.instrument.make_price(self.urls["dip"])
         make = self.trader.order_factory
         if self.product == "futures":
-            stop = make.stop_market(*common, trigger)
-        else:
-            stop = make.stop_limit(*common, self.instrument.make_price(KEPT), trigger)
-        self.trader.submit_order(self.called("stop", stop))
-        await self.closed(stop)
-        # In the end 0.3 is sold, also where the stop order was refused.
-        market = self.order("market", OrderSide.SELL, 0.2 if stop.filled_qty.as_double() else 0.3)
-        await self.submit(market)
-        await self.closed(market)
+            return make.stop_market(self.instrument_id, side, quantity, trigger)
+        limit = self.instrument.make_price(KEPT)
+        return make.stop_limit(self.instrument_id, side, quantity, limit, trigger)
 
     async def trade_more(self):
         if self.product == "futures":

@@ -56,7 +56,18 @@ class BybitSession(Session):
             exec_factory = EnhancedBybitLiveExecClientFactory
         return public_socket_factory(data_factory, self.urls["ws_url"]), exec_factory
 
+    def stop_order(self, side, quantity):
+        trigger = self.instrument.make_price(self.urls["dip"])
+        return self.trader.order_factory.stop_market(self.instrument_id, side, quantity, trigger)
+
     async def trade_more(self):
+        both = [self.order(name, OrderSide.BUY, 0.1, FAR) for name in ("first", "second")]
+        self.trader.submit_order_list(self.trader.order_factory.create_list(both))
+        for order in both:
+            await self.wait(order, "OrderAccepted")
+        self.trader.cancel_all_orders(self.instrument_id)
+        for order in both:
+            await self.closed(order)
         too_large = self.order("too large", OrderSide.BUY, 8_000, FAR)
         await self.submit(too_large, "OrderRejected")
         if self.product == "linear":

@@ -270,9 +270,26 @@ class Session:
         resting = self.order("resting", OrderSide.BUY, 0.2, self.urls["dip"])
         await self.submit(resting)
         await self.closed(resting)
-        market = self.order("market", OrderSide.SELL, 0.3)
+        # In the end 0.3 is sold, also where the stop order was refused.
+        market = self.order("market", OrderSide.SELL, 0.3 - await self.sell_at_the_dip())
         await self.submit(market)
         await self.closed(market)
+
+    async def sell_at_the_dip(self):
+        """Sell 0.1 by an order that waits for a price, where there is one; return what was sold."""
+        stop = self.stop_order(OrderSide.SELL, self.quantity(0.1))
+        if stop is None:
+            return 0.0
+        # With the most time until the next dip.
+        dip = self.urls["dip"]
+        await until(lambda: self.trader.bid < dip, lambda: "the dip")
+        await until(lambda: self.trader.bid > dip, lambda: "the rise")
+        self.trader.submit_order(self.called("stop", stop))
+        await self.closed(stop)
+        return 0.1 if stop.filled_qty.as_double() else 0.0
+
+    def stop_order(self, side, quantity):
+        """Return an order that waits for the dip; there is none unless a venue has it."""
 
     async def ask_for_rejects(self):
         crossing = self.order("crossing", OrderSide.BUY, 0.1, CROSSING, post_only=True)
