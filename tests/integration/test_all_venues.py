@@ -64,11 +64,9 @@ def play_on_all(bus, folder):
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
-    def play(bus):
-        return play_on_all(bus, tmp_path_factory.mktemp(bus))
-
+    folders = [tmp_path_factory.mktemp(bus) for bus in BUSES]
     with ThreadPoolExecutor(len(BUSES)) as pool:
-        return dict(zip(BUSES, pool.map(play, BUSES), strict=True))
+        return dict(zip(BUSES, pool.map(play_on_all, BUSES, folders), strict=True))
 
 
 @pytest.mark.parametrize("venue", VENUES)
