@@ -20,7 +20,8 @@ IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_
 	env PYTHONPATH=benchmarks python
 
 # What the comparisons among the scripts of benchmarks/ begin with.
-BENCHMARKS := adapter consume engine journal order outage pattern publish request serialize trading
+BENCHMARKS := adapter consume engine journal order outage pattern publish request serialize trading \
+	venues
 
 .PHONY: help demo test long bench lint clean
 

@@ -27,6 +27,7 @@ COMPARISONS = sorted(
             "request_",
             "serialize_",
             "trading_",
+            "venues_",
         )
     )
 )
@@ -37,6 +38,7 @@ LONG = {
     "publish_call_cost",
     "publish_latency_under_flood",
     "publish_to_handled",
+    "venues_order_event",
 }
 
 FAKE_TOOL = """#!{python}
