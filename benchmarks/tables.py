@@ -124,6 +124,7 @@ _JOURNAL, _EVENT = "journal_throughput", "journal_order_event"
 _REQUEST = "request_response"
 _CONSUME, _HANDLED = "consume_throughput", "publish_to_handled"
 _CONSUME_CALL = "consume_call_cost"
+_VENUES = "venues_order_event"
 _TAILS = ("p50", "p99", "p99.9")
 _RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
@@ -267,6 +268,18 @@ TABLES = {
             ),
             Figure("bare sockets p50", f"{_REQUEST} p50", "ceiling", number),
             Figure("n", f"{_REQUEST} p50", "samples", samples),
+        ),
+    ),
+    _VENUES: Table(
+        (Key("venues", "venues", count), Key("quotes/s of each", "quotes_per_s", count), _HANDLER),
+        (
+            *_percentiles(_VENUES, "p50", "p99"),
+            *_stock(_VENUES, "p50", "p99"),
+            Figure("sooner (p99)", f"{_VENUES} p99", _RATIO, times),
+            Figure("ours in the engines p99", f"{_VENUES} in the engines p99", "enhanced", number),
+            Figure("stock", f"{_VENUES} in the engines p99", "stock", number),
+            Figure("sooner", f"{_VENUES} in the engines p99", _RATIO, times),
+            Figure("n", f"{_VENUES} p50", "samples", samples),
         ),
     ),
     _CONSUME: Table(

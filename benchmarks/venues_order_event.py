@@ -44,7 +44,9 @@ from harness import report
 from harness import run_child
 from harness import sized
 
+from nautilus_enhanced.cli.demo.venues import ALL
 from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
+from nautilus_enhanced.cli.demo.venues import selected
 from nautilus_enhanced.sandbox.process import VenueAddress
 from nautilus_enhanced.sandbox.process import VenueProcess
 
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
 BURSTS_PER_S = 4
 # After the last order: what was sent has so long to arrive.
 SETTLE_S = 1.0
+# Venues and node share those of a smaller machine: each has threads of its own.
+ENOUGH_PROCESSORS = 4
 RATES = (500, 1_000, 2_000, 4_000, 8_000, 16_000)
 MEASURED = {"OrderAccepted", "OrderFilled", "OrderCanceled"}
 Found = dict[str, Any]
@@ -64,22 +68,17 @@ Found = dict[str, Any]
 # -- the node, in a process of its own ------------------------------------------------------------
 
 
-def cores() -> list[int]:
-    """Return the processors that this process may use, or none where that cannot be said."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-
-
-def stay_on(some: list[int]) -> None:
-    """Use these processors alone, and so do processes that are started; none are all."""
-    if some:
-        os.sched_setaffinity(0, some)
+def keep_apart(*, is_node: bool) -> None:
+    """Have the node use one half of the processors, and the venues the other, if there are four."""
+    count = os.cpu_count() or 1
+    if count >= ENOUGH_PROCESSORS and hasattr(os, "sched_setaffinity"):
+        half = count // 2
+        os.sched_setaffinity(0, range(half, count) if is_node else range(half))
 
 
 def trade(bus: str, work_us: float, seconds: float, addresses: str) -> Found:
     """Run a node on the venues, and return what its strategies saw."""
-    # The last one is the node's, and the others are the venues': what they do at the same instant
-    # would be taken for what the node does.
-    stay_on(list(range(os.cpu_count() or 1))[-1:])
+    keep_apart(is_node=True)
     # The parent needs none of this.
     from nautilus_trader.config import LoggingConfig  # noqa: PLC0415
     from nautilus_trader.config import StrategyConfig  # noqa: PLC0415
@@ -246,7 +245,7 @@ def highest_rate(names: Sequence[str], work_us: float, seconds: float) -> int:
 def main() -> None:
     """Search the rate, run both buses in turns at it, and print the waits."""
     made = parser(__doc__)
-    made.add_argument("--venues", default=",".join(DEMO_VENUES), help="default: all")
+    made.add_argument("--venues", help="default: all")
     made.add_argument("--rate", type=int, help="quotes a second of a venue; default: searched")
     made.add_argument("--work-us", type=float, help="work on a quote; default: 0, 20 and 100")
     made.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
@@ -256,8 +255,9 @@ def main() -> None:
         print(json.dumps(trade(bus, float(work_us), float(seconds), addresses)), flush=True)
         # The host's threads may say something at their end, which is not the last line then.
         os._exit(0)
-    stay_on(cores()[:-1])
-    names = options.venues.split(",")
+    keep_apart(is_node=False)
+    chosen = options.venues or sized(options, ALL, ALL, "binance")
+    names = selected(ALL) if chosen == ALL else tuple(chosen.split(","))
     seconds = sized(options, 20.0, 10.0, 2.0)
     rows: list[Row] = []
     works = sized(options, (0.0, 20.0, 100.0), (0.0, 100.0), (0.0,))
