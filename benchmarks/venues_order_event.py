@@ -32,6 +32,8 @@ import time
 import urllib.request
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -207,7 +209,10 @@ def run(bus: str, names: Sequence[str], rate: int, work_us: float, seconds: floa
             for name in names
         }
         addresses = msgspec.json.encode(at).decode()
-        found = run_child(__file__, "--child", bus, work_us, seconds, addresses)
+        # Too much for a pipe that the host's loop has made one that does not wait.
+        file = Path(stack.enter_context(TemporaryDirectory())) / "found.json"
+        run_child(__file__, "--child", bus, work_us, seconds, addresses, str(file))
+        found: Found = json.loads(file.read_text())
         waits, verified = {}, True
         for name in names:
             pushes = {
@@ -248,11 +253,12 @@ def main() -> None:
     made.add_argument("--venues", help="default: all")
     made.add_argument("--rate", type=int, help="quotes a second of a venue; default: searched")
     made.add_argument("--work-us", type=float, help="work on a quote; default: 0, 20 and 100")
-    made.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
+    made.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
     options = made.parse_args()
     if options.child:
-        bus, work_us, seconds, addresses = options.child
-        print(json.dumps(trade(bus, float(work_us), float(seconds), addresses)), flush=True)
+        bus, work_us, seconds, addresses, file = options.child
+        Path(file).write_text(json.dumps(trade(bus, float(work_us), float(seconds), addresses)))
+        print("null", flush=True)
         # The host's threads may say something at their end, which is not the last line then.
         os._exit(0)
     keep_apart(is_node=False)
