@@ -63,6 +63,8 @@ class DemoVenue:
         come by that message alone.
     pace : float
         The part of the quotes of a generated market that such a venue sends.
+    is_always_there : bool
+        Whether each version of NautilusTrader has the clients, without anything else installed.
     """
 
     loopback: str
@@ -72,6 +74,7 @@ class DemoVenue:
     id_options: dict[str, Any]
     measured: frozenset[str] = frozenset(_KINDS)
     pace: float = 1.0
+    is_always_there: bool = False
 
     def instrument_id(self, symbol: str) -> str:
         """Return the ID of the instrument that a loopback venue has for a symbol."""
@@ -160,6 +163,7 @@ DEMO_VENUES: Final = {
         instrument="{base}{quote}.BINANCE",
         clients=_binance,
         id_options={},
+        is_always_there=True,
     ),
     "bybit": DemoVenue(
         loopback="bybit",
@@ -222,4 +226,6 @@ def check_clients(names: Iterable[str]) -> None:
         step_size="0.01",
     )
     for name in names:
-        DEMO_VENUES[name].clients(nowhere)
+        # To look is to import NautilusTrader, which takes longer than the rest of the start.
+        if not DEMO_VENUES[name].is_always_there:
+            DEMO_VENUES[name].clients(nowhere)
