@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nautilus_enhanced.cli.demo.command import command as demo
 from nautilus_enhanced.cli.venue import command
 from nautilus_enhanced.sandbox.faults import _READERS
 from nautilus_enhanced.sandbox.faults import TARGETS
@@ -11,7 +12,8 @@ from nautilus_enhanced.sandbox.faults import Target
 from nautilus_enhanced.sandbox.venues import VENUES
 
 
-PAGE = (Path(__file__).resolve().parents[3] / "docs" / "venues.md").read_text()
+HERE = Path(__file__).resolve().parents[3]
+PAGE = (HERE / "docs" / "venues.md").read_text()
 
 
 def rows(head):
@@ -44,6 +46,9 @@ def test_every_setting_is_listed_with_its_default():
 
 
 def test_every_option_that_the_page_names_is_there():
-    options = {name for param in command.params for name in param.opts}
+    commands = (command, demo)
+    options = {name for one in commands for param in one.params for name in param.opts}
+    for example in (HERE / "examples" / "live").glob("*.py"):
+        options |= set(re.findall(r'"(--[a-z-]+)"', example.read_text()))
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE))
     assert named <= options
