@@ -12,8 +12,6 @@ would cost to look at each is measured, too. Events of orders are looked at each
 
 Stock and enhanced take turns of 640 messages, and the time is that of the thread: a few tenths of
 a microsecond are less than what other work of the machine adds to a round.
-
-Run: python benchmarks/adapter_overhead.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -27,11 +25,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
-from harness import Row
-from harness import arguments
-from harness import make_row
-from harness import report
-from harness import sized
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.component import MessageBus
@@ -191,7 +184,3 @@ def main() -> None:
             topology = f"{case.message}, looked at {case.looks} time"
             rows.append(make_row(name, topology, "µs/message", "lower", enhanced, stock, **shared))
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -10,8 +10,6 @@ An entry is added to one of the streams, then a call is encoded, sent and answer
 only the call is measured. A subscription reads by the first, of which it encodes the keys once, a
 stock node by the second. So this is what a reader's cap of streams (`streams_per_reader`) costs
 every message that comes alone.
-
-Run: python benchmarks/consume_call_cost.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -20,14 +18,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import Server
-
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.streams import commands
@@ -119,7 +110,3 @@ def main() -> None:
             )
         connection.close()
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

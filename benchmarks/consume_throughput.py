@@ -13,8 +13,6 @@ a handler that notes the payload; that all came, once and in order, is looked at
 round is a process of its own with a group of its own. As many entries are asked for at once as a
 subscription asks for by default. Twins that are not installed are left out and named; those that
 handle a few thousand messages a second get a part of the messages.
-
-Run: python benchmarks/consume_throughput.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -28,17 +26,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import run_child
-from harness import sized
-from publishing import NAMING
-from publishing import Server
-from stream_consumer import quote
-from stream_consumer import topic_of
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import quote
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import topic_of
 
 
 if TYPE_CHECKING:
@@ -149,7 +140,3 @@ def main() -> None:
         for ours, twin in pairs
     ]
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,8 +18,6 @@ a queue allocates at once in blocks or frees only later is in the figures as it 
 Collections are those of Python's garbage collector, by their number, the longest and their sum.
 A heap of live objects like a node's is there, since NautilusTrader is imported; a larger heap has
 longer collections on either bus.
-
-Run: python benchmarks/engine_memory_per_message.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,15 +28,9 @@ import tracemalloc
 from functools import partial
 from typing import Any
 
-from engines import Rig
-from engines import on_a_loop
-from harness import CollectorWatch
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 async def run_memory_round(
@@ -156,7 +148,3 @@ def main() -> None:
             loop_name, sized(options, 500_000, 100_000, 2_000), sized(options, 5, 2, 1)
         )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,8 +16,6 @@ while 20,000 quotes a second are published beside. Stock has no journal: its col
 ``INSERT`` and commit of one row, by itself.
 
 Wanted: 50,000 messages a second, and 5 ms for an order event.
-
-Run: python benchmarks/journal_throughput.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -29,19 +27,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import report
-from harness import sized
-from publishing import NAMING
-from publishing import ORDERS
-from publishing import TOPIC
-from publishing import Server
-from publishing import payload
-
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import BufferSettings
 from nautilus_enhanced.infrastructure.messagebus import DurabilitySettings
@@ -217,7 +207,3 @@ def main() -> None:
                     parameters={"fsync": str(fsync), "case": name},
                 )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

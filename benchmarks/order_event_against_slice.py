@@ -10,8 +10,6 @@ What the length of a slice buys and costs: latency of order events, throughput o
 
 Latency is measured as in ``order_event_behind_burst.py``, which see. Stock has no slices: its
 figures are those of the same run, and the same in every row.
-
-Run: python benchmarks/order_event_against_slice.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -21,17 +19,11 @@ import gc
 import time
 from functools import partial
 
-from engines import Rig
-from engines import on_a_loop
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import report
-from harness import sized
 from order_event_behind_burst import Sample
 from order_event_behind_burst import run_round as run_latency_round
+
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 SLICES_US = (50, 100, 250, 500, 1_000, 2_000)
@@ -111,7 +103,3 @@ def main() -> None:
                 )
             )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

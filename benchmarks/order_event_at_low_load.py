@@ -10,8 +10,6 @@ What an order event costs when there is no backlog: 1,000 quotes a second, and e
 Quotes and events have their times from the start, and an event's wait is measured from the time
 at which it was due, not from when the thread got round to sending it: what delays the sender is
 part of the wait. The times of the events are random, the same on both sides.
-
-Run: python benchmarks/order_event_at_low_load.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,14 +21,8 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-from engines import Rig
-from engines import on_a_loop
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 QUOTES_PER_S = 1_000
@@ -104,7 +96,3 @@ def main() -> None:
                 parameters={"work_us": work_us, "loop": loop_name},
             )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

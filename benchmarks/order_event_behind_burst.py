@@ -15,8 +15,6 @@ the worst moment: a whole slice is still to come. Percentiles are of all samples
 `undisturbed` are the samples in which neither the garbage collector ran nor the system gave the
 processor to somebody else. Stock's are all its samples there: its waits are so long that hardly
 any is undisturbed, and a disturbance is a small part of them.
-
-Run: python benchmarks/order_event_behind_burst.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -28,16 +26,10 @@ from dataclasses import field
 from functools import partial
 from typing import Any
 
-from engines import Rig
-from engines import on_a_loop
-from harness import CollectorWatch
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import preemptions
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.harness import preemptions
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 # Order events for each backlog, at most.
@@ -161,7 +153,3 @@ def main() -> None:
                     parameters=parameters,
                 )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

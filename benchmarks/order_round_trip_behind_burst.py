@@ -11,8 +11,6 @@ How long a market order takes in a whole node while quotes are queued, from subm
 A real `TradingNode` on its own event loop, in a process of its own for each round; the venue is
 in the process and fills at once, at the price of its own market. The order is submitted when the
 burst is queued and not yet handled. `undisturbed` is as in ``order_event_behind_burst.py``.
-
-Run: python benchmarks/order_round_trip_behind_burst.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -24,23 +22,16 @@ import time
 from functools import partial
 from typing import Any
 
-from harness import CollectorWatch
-from harness import Row
-from harness import interleave
-from harness import latency_rows
-from harness import parser
-from harness import preemptions
-from harness import report
-from harness import run_child
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.harness import preemptions
 
 
 def measure(bus: str, work_us: float, backlog: int, orders: int) -> dict[str, Any]:
     """Run a node, and in it one order behind each of some backlogs."""
     # The parent needs none of this, and a node is only built here.
-    from venue import InstantVenue  # noqa: PLC0415
-    from venue import Trader  # noqa: PLC0415
-    from venue import make_node  # noqa: PLC0415
+    from nautilus_enhanced.benchmarks.rigs.venue import InstantVenue  # noqa: PLC0415
+    from nautilus_enhanced.benchmarks.rigs.venue import Trader  # noqa: PLC0415
+    from nautilus_enhanced.benchmarks.rigs.venue import make_node  # noqa: PLC0415
 
     venue = InstantVenue()
     node = make_node(bus, venue)
@@ -132,7 +123,3 @@ def main() -> None:
                     parameters=parameters,
                 )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -24,8 +24,6 @@ was waited for one, and `arrived` is the share of what was published since the s
 
 Each side runs in a process of its own. Wanted: 2 s at most until the first entry, 60,000 entries a
 second while catching up, growth below the ceiling, 1 ms for the longest call, 100 µs of excess.
-
-Run: python benchmarks/outage_recovery.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -48,23 +46,17 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import redis
-from harness import Row
-from harness import make_row
-from harness import parser
-from harness import percentile
-from harness import preemptions
-from harness import report
-from harness import run_child
-from harness import sized
-from publishing import NAMING
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
 from trading_thread_interference import calibrate
 from trading_thread_interference import do_nothing
 from trading_thread_interference import work
 
+from nautilus_enhanced.benchmarks.harness import preemptions
+from nautilus_enhanced.benchmarks.harness.statistics import percentile
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 from nautilus_enhanced.infrastructure.messagebus.metrics import ENTRY_BYTES
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
@@ -428,7 +420,3 @@ def main() -> None:
             arguments = (kind, frozen_s, outage_s, limit_s)
             rounds[kind].append(run_child(__file__, "--side", *arguments, timeout_s=300.0))
     report(rows_of(rounds, frozen_s, outage_s), options)
-
-
-if __name__ == "__main__":
-    main()

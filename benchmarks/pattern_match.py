@@ -10,8 +10,6 @@ A *new* topic was never asked for before, a *known* one was: its answer is remem
 side holds each topic against the list, one pattern after the other, as NautilusTrader's bus does
 for a topic that is new to it. *Prefix* patterns end in ``*``, *suffix* patterns have it before
 their own text, *inner* patterns on both sides, *exact* patterns nowhere.
-
-Run: python benchmarks/pattern_match.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,12 +21,6 @@ from functools import partial
 from itertools import product
 from typing import Final
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import sized
 from nautilus_trader.common.component import is_matching_py
 
 from nautilus_enhanced.infrastructure.messagebus.patterns import TopicTable
@@ -104,7 +96,3 @@ def main() -> None:
                 )
             )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,11 +1,5 @@
 """
 Draw the plots of ``docs/dispatch.md`` from what the benchmarks found.
-
-Run: python benchmarks/order_event_behind_burst.py --json burst.json
-     python benchmarks/order_event_against_slice.py --json slice.json
-     python benchmarks/plot_dispatch.py burst.json slice.json docs/images
-
-It needs matplotlib (``pip install '.[docs]'``).
 """
 
 from __future__ import annotations
@@ -110,7 +104,3 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     plot_backlog(options.burst, options.folder / "latency_against_backlog.svg", options.loop)
     plot_slice(options.slice, options.folder / "latency_against_slice.svg", options.loop)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,6 @@ interpreter while they run), and cold, where a sample is one call after a sleep 
 around the calls and the look at the clock are included, as they are in the ceiling. Topics of
 quotes are taken in turns, each of them used once before; `new topics` are the first calls on each
 of 5,000. An order event wakes the writer each time, a quote only after a rest.
-
-Run: python benchmarks/publish_call_cost.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -25,16 +23,10 @@ from itertools import cycle
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
@@ -175,7 +167,3 @@ def main() -> None:
                         unit="µs/call",
                     )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -19,8 +19,6 @@ interpreter.
 Stock without buffering is slower than 50,000/s: its queue grows as long as the flood lasts. What
 has not arrived a second after the end counts as seen then, so its percentiles are lower bounds;
 the row `arrived` says how much of it there was.
-
-Run: python benchmarks/publish_latency_under_flood.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,19 +28,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from event_reader import OrderEventReader
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.rigs.event_reader import OrderEventReader
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
@@ -237,7 +228,3 @@ def main() -> None:
                     )
                 )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -14,8 +14,6 @@ that what holds up the publisher, the server or the consumer counts for every me
 up. The thread sleeps until something is due and publishes what is due then. Of a stock publisher
 that is too slow, its queue grows as long as it lasts; what has not come within the time limit makes
 the round unverified.
-
-Run: python benchmarks/publish_to_handled.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -26,18 +24,12 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from handled_reader import BEFORE
-from handled_reader import HandledReader
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import Publisher
-from publishing import Server
-from stream_consumer import quote
+from nautilus_enhanced.benchmarks.rigs.handled_reader import BEFORE
+from nautilus_enhanced.benchmarks.rigs.handled_reader import HandledReader
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import quote
 
 
 if TYPE_CHECKING:
@@ -131,7 +123,3 @@ def main() -> None:
                     parameters={"per_s": per_s, "twin": name},
                 )
     report(rows, options)
-
-
-if __name__ == "__main__":
-    main()

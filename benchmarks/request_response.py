@@ -15,8 +15,6 @@ a blocking XREAD for the reply, and nothing else. The ceiling is the same with b
 group.
 
 Wanted: 0.6 ms at p50.
-
-Run: python benchmarks/request_response.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -34,13 +32,8 @@ from urllib.parse import urlsplit
 
 import hiredis
 import redis
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import Server
 
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
 from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.wire import command
 

@@ -9,8 +9,6 @@ Whether the memory of a node's engines stays as it is: half an hour at 20,000 qu
 Each quote is an object of its own. The resident memory is looked at every second; of what was
 seen after the warm-up (a fifth of the time, at most a minute), the median of the last fifth may be
 at most `BOUND_MIB` above that of the first fifth.
-
-Run: python benchmarks/soak_dispatcher.py [--minutes 30] [--bus stock] [--json FILE]
 """
 
 from __future__ import annotations
@@ -27,9 +25,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engines import Rig
-from engines import on_a_loop
-from harness import parser
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 BOUND_MIB = 8.0
@@ -161,7 +158,3 @@ def main() -> None:
         Path(options.json).write_text(rows + "\n")
     if not found.verified or found.growth_mib > found.bound_mib:
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -17,8 +17,6 @@ Two threads: one `sleeps` until its next tick, as an event loop does that has no
 finds the interpreter taken or not when it wakes; one `spins`, as an event loop does that always
 has something to do, and gives the interpreter away only when the writer has asked for it for
 `sys.getswitchinterval()`. ``--switch-interval-us`` sets that.
-
-Run: python benchmarks/trading_thread_interference.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -29,18 +27,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import parser
-from harness import percentile
-from harness import report
-from harness import sized
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.harness.statistics import percentile
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
@@ -184,7 +175,3 @@ def main() -> None:
             }
             rows += rows_of(interleave(sized(chosen, 5, 3, 1), sides), thread)
     report(rows, chosen)
-
-
-if __name__ == "__main__":
-    main()

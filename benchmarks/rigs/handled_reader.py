@@ -25,18 +25,18 @@ from typing import Any
 
 import redis
 import uvloop
-from publishing import NAMING
-from publishing import ORDERS
-from publishing import stock_publisher
-from stream_consumer import number_of
 
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import stock_publisher
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import number_of
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from publishing import Server
+    from nautilus_enhanced.benchmarks.rigs.publishing import Server
 
 
 KEY = NAMING.key(ORDERS)

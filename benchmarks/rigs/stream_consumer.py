@@ -30,9 +30,9 @@ import hiredis
 import msgspec
 import redis
 import uvloop
-from publishing import NAMING
-from publishing import TOPIC
 
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
 from nautilus_enhanced.infrastructure.messagebus.streams.decoding import decoder_of

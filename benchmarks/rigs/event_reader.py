@@ -16,15 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import redis
-from publishing import NAMING
-from publishing import ORDERS
-from publishing import payload
+
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from publishing import Server
+    from nautilus_enhanced.benchmarks.rigs.publishing import Server
 
 
 BLOCK_MS = 1_000
