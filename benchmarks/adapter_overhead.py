@@ -17,8 +17,6 @@ a microsecond are less than what other work of the machine adds to a round.
 from __future__ import annotations
 
 import asyncio
-import gc
-import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +43,12 @@ from nautilus_enhanced.adapters import mixins
 from nautilus_enhanced.adapters.meter import SAMPLE_MASK
 from nautilus_enhanced.adapters.mixing import mixed_class
 from nautilus_enhanced.adapters.observer import ClientObserver
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
 
 
 if TYPE_CHECKING:
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
 
 
 CHUNK = 640
+RENEWED_AFTER = 100
 
 
 @dataclass(frozen=True)
@@ -117,70 +122,78 @@ def looking(mask: int) -> Iterator[None]:
 
 
 class Side:
-    """One client and its endpoint, and what a chunk of messages has cost it."""
+    """
+    Clients of one kind, one after the other, and what a turn of each costs.
+
+    Where a client lies in memory makes some difference, so there is another one now and then.
+
+    Parameters
+    ----------
+    case : Case
+        What is handed over.
+    is_enhanced : bool
+        Whether with the mixin.
+    """
 
     def __init__(self, case: Case, *, is_enhanced: bool) -> None:
-        self._got: list[Any] = []
-        self._client = make_client(case, self._got.append)
-        self._message = make_message(case)
-        self._sent = 0
+        self._case = case
         self._is_enhanced = is_enhanced
-        self.verified = True
-        if is_enhanced:
+        self._message = make_message(case)
+        self._turns = 0
+        self._renew()
+
+    def _renew(self) -> None:
+        self._got: list[Any] = []
+        self._client = make_client(self._case, self._got.append)
+        self._sent = 0
+        if self._is_enhanced:
             stock = type(self._client)
             self._client.__class__ = mixed_class(stock)
             self._client.observe_with(ClientObserver("SIM", "data", stock.__name__, print))
-        self._hand_over = getattr(self._client, case.method)
+        self._hand_over = getattr(self._client, self._case.method)
 
-    def run_chunk(self) -> float:
-        """Hand over a chunk; return microseconds a message."""
+    def run_turn(self) -> Observation:
+        """Hand over messages; return microseconds a message, and whether all were, and counted."""
+        self._turns += 1
+        if self._turns % RENEWED_AFTER == 0:
+            self._renew()
         hand_over, message = self._hand_over, self._message
         self._got.clear()
-        begin = time.thread_time_ns()
-        for _ in range(CHUNK):
-            hand_over(message)
-        took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
+        with looking(self._case.mask):
+            begin = time.thread_time_ns()
+            for _ in range(CHUNK):
+                hand_over(message)
+            took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
         self._sent += CHUNK
-        self.verified &= len(self._got) == CHUNK and all(it is message for it in self._got)
-        return took_us
-
-    def check(self) -> bool:
-        """Return whether all messages were handed over, and counted."""
+        verified = len(self._got) == CHUNK and all(it is message for it in self._got)
         if self._is_enhanced:
             told = self._client.observer.statistics()
-            self.verified &= told.count == self._sent and told.errors == 0
-        return self.verified
+            verified = verified and told.count == self._sent and told.errors == 0
+        return Observation(figures={"us": took_us}, verified=verified)
 
 
-def run_round(case: Case, chunks: int) -> tuple[float, float, bool]:
-    """Return the median of either side in microseconds a message, and whether all is well."""
-    ours, theirs = Side(case, is_enhanced=True), Side(case, is_enhanced=False)
-    with looking(case.mask):
-        # The first turn of each is a warm-up.
-        took = [(ours.run_chunk(), theirs.run_chunk()) for _ in range(chunks + 1)][1:]
-    enhanced, stock = (statistics.median(side) for side in zip(*took, strict=True))
-    return enhanced, stock, ours.check() and theirs.check()
-
-
-def main() -> None:
-    """Run stock and enhanced clients in turns and print the figures."""
-    options = arguments(__doc__)
-    rounds, chunks = sized(options, 21, 11, 1), sized(options, 150, 60, 2)
-    rows: list[Row] = []
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield a scenario for each case."""
     for case in CASES:
-        gc.collect()
-        results = [run_round(case, chunks) for _ in range(rounds)]
-        ours, theirs = [r[0] for r in results], [r[1] for r in results]
-        shared: dict[str, Any] = {
-            "verified": all(verified for *_, verified in results),
-            "parameters": {"message": case.message, "looks": case.looks},
-        }
-        excess = [us - them for us, them in zip(ours, theirs, strict=True)]
-        for name, enhanced, stock in (
-            ("adapter_overhead", ours, theirs),
-            # Stock has none over itself.
-            ("adapter_overhead excess", excess, [0.0] * rounds),
-        ):
-            topology = f"{case.message}, looked at {case.looks} time"
-            rows.append(make_row(name, topology, "µs/message", "lower", enhanced, stock, **shared))
-    report(rows, options)
+        yield Scenario(
+            arms={
+                bus: Side(case, is_enhanced=bus == "enhanced").run_turn
+                for bus in ("enhanced", "stock")
+            },
+            comparisons=[
+                Comparison(
+                    topology=f"{case.message}, looked at {case.looks} time",
+                    parameters={"message": case.message, "looks": case.looks},
+                )
+            ],
+            metrics=[
+                Metric(figure="us", unit="µs/message"),
+                # Stock has none over itself.
+                Metric(figure="us", unit="µs/message", label="excess", beyond="stock"),
+            ],
+            rounds=size.pick(3_000, 600, 3),
+            collect=False,
+        )
+
+
+BENCHMARK = Benchmark(name="adapter_overhead", about=__doc__, scenarios=scenarios)

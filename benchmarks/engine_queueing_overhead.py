@@ -73,9 +73,7 @@ def loops_and_bursts(quotes: int) -> Iterator[tuple[str, int]]:
     return product(("uvloop", "asyncio"), (quotes, 10))
 
 
-def make_scenario(
-    loop_name: str, burst: int, quotes: int, rounds: int, metric: Metric
-) -> Scenario:
+def make_scenario(loop_name: str, burst: int, quotes: int, rounds: int, metric: Metric) -> Scenario:
     """Return both engines on a loop, fed in bursts."""
     return Scenario(
         arms={

@@ -24,8 +24,25 @@ if TYPE_CHECKING:
 # engines, out of it, to the server, to consumers, and what goes wrong on the way.
 NAMES: Final = (
     "engine_queueing_overhead",
-    "publish_throughput",
+    "engine_memory_per_message",
+    "order_event_behind_burst",
+    "order_event_against_slice",
+    "order_event_at_low_load",
+    "order_round_trip_behind_burst",
+    "adapter_overhead",
+    "pattern_match",
     "serialize_cost",
+    "publish_call_cost",
+    "publish_throughput",
+    "publish_latency_under_flood",
+    "trading_thread_interference",
+    "consume_call_cost",
+    "consume_throughput",
+    "publish_to_handled",
+    "request_response",
+    "journal_throughput",
+    "journal_order_event",
+    "outage_recovery",
 )
 
 

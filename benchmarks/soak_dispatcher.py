@@ -9,10 +9,13 @@ Whether the memory of a node's engines stays as it is: half an hour at 20,000 qu
 Each quote is an object of its own. The resident memory is looked at every second; of what was
 seen after the warm-up (a fifth of the time, at most a minute), the median of the last fifth may be
 at most `BOUND_MIB` above that of the first fifth.
+
+Run: python -m nautilus_enhanced.benchmarks.soak_dispatcher [--minutes 30] [--bus stock]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -130,12 +133,16 @@ async def soak(
 
 def main() -> None:
     """Run it, print what was found, and fail if the memory grew beyond the bound."""
-    made = parser(__doc__)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--tiny", action="store_true", help="only to see that it runs")
+    made.add_argument("--json", metavar="FILE", help="write what was found as JSON; - for stdout")
     made.add_argument("--minutes", type=float, default=None, help="how long (default: 30)")
     made.add_argument("--bus", choices=("enhanced", "stock"), default="enhanced")
     made.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
     options = made.parse_args()
-    minutes = options.minutes or (0.02 if options.tiny else 2.0 if options.quick else 30.0)
+    minutes = options.minutes or (0.02 if options.tiny else 30.0)
     burst = 1_000 if options.tiny else 100_000
     found = on_a_loop(options.loop, partial(soak, options.bus, options.loop, minutes * 60, burst))
     out = sys.stderr if options.json == "-" else sys.stdout
@@ -158,3 +165,7 @@ def main() -> None:
         Path(options.json).write_text(rows + "\n")
     if not found.verified or found.growth_mib > found.bound_mib:
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

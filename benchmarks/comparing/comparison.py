@@ -126,9 +126,7 @@ def render(changes: Sequence[Change], margin: float) -> str:
                     for ratio in (change.before, change.after)
                 ]
                 lines.append(f"{verdict:<5} {' -> '.join(values):>20}  {change.key}")
-    counts = {
-        verdict: sum(change.verdict is verdict for change in changes) for verdict in Verdict
-    }
+    counts = {verdict: sum(change.verdict is verdict for change in changes) for verdict in Verdict}
     lines.append(
         f"{len(changes)} ratios: {counts[Verdict.FELL]} fell and {counts[Verdict.ROSE]} rose by "
         f"more than {margin:.0%} in all rounds, {counts[Verdict.SAME]} are the same, of "

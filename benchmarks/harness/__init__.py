@@ -5,6 +5,7 @@ from __future__ import annotations
 from nautilus_enhanced.benchmarks.harness.apart import Apart
 from nautilus_enhanced.benchmarks.harness.apart import ApartError
 from nautilus_enhanced.benchmarks.harness.apart import call_apart
+from nautilus_enhanced.benchmarks.harness.apart import tell
 from nautilus_enhanced.benchmarks.harness.model import Benchmark
 from nautilus_enhanced.benchmarks.harness.model import Comparison
 from nautilus_enhanced.benchmarks.harness.model import Curve
@@ -33,4 +34,5 @@ __all__ = [
     "call_apart",
     "percentiles",
     "preemptions",
+    "tell",
 ]

@@ -89,6 +89,29 @@ class Apart:
         ApartError
             If it raised, if its process ended, or if that took longer than the timeout.
         """
+        answer = self._next(timeout_s)
+        while "result" not in answer:
+            answer = self._next(timeout_s)
+        # What it still has to end ends before the next one is measured.
+        self._process.join(JOIN_LIMIT_S)
+        return answer["result"]
+
+    def told(self, timeout_s: float) -> Any:
+        """
+        Wait for the next thing that the function tells.
+
+        Raises
+        ------
+        ApartError
+            If it raised, if its process ended, or if that took longer than the timeout.
+        """
+        return self._next(timeout_s)["told"]
+
+    def has_told(self, timeout_s: float) -> bool:
+        """Return whether it has told something, or does so in time."""
+        return self._receiver.poll(timeout_s)
+
+    def _next(self, timeout_s: float) -> Any:
         if not self._receiver.poll(timeout_s):
             raise ApartError(f"{self._name} took more than {timeout_s:g} s{self._said()}")
         try:
@@ -100,9 +123,7 @@ class Apart:
         answer = msgspec.json.decode(raw)
         if "error" in answer:
             raise ApartError(f"{self._name} failed:\n{answer['error']}")
-        # What it still has to end ends before the next one is measured.
-        self._process.join(JOIN_LIMIT_S)
-        return answer["result"]
+        return answer
 
     def _said(self) -> str:
         if self._output is None:
@@ -135,6 +156,19 @@ def call_apart(function: Callable[..., Any], *arguments: Any, timeout_s: float =
         return apart.result(timeout_s)
 
 
+class _Teller:
+    """Where a function that runs in a process of its own sends what it tells."""
+
+    sender: Connection | None = None
+
+
+def tell(message: str) -> None:
+    """Tell whoever called this process's function something before it returns."""
+    if _Teller.sender is None:
+        raise RuntimeError("this process was not started by call_apart")
+    _Teller.sender.send_bytes(msgspec.json.encode({"told": message}))
+
+
 def _serve(sender: Connection, name: str, arguments: bytes, stdout: str) -> None:
     """Call a function and send what it returns; nobody sees what it prints unless it fails."""
     descriptor = os.open(stdout, os.O_WRONLY | os.O_APPEND)
@@ -142,6 +176,7 @@ def _serve(sender: Connection, name: str, arguments: bytes, stdout: str) -> None
         stream.flush()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    _Teller.sender = sender
     module, _, function = name.partition(":")
     try:
         result = getattr(import_module(module), function)(*msgspec.json.decode(arguments))

@@ -153,6 +153,8 @@ class Scenario:
     warm_up : bool, default True
         Whether a round that does not count comes first. Arms that start a process of their own
         have nothing to warm up.
+    collect : bool, default True
+        Whether the garbage collector runs before each arm: not for rounds that take less than it.
     """
 
     arms: Mapping[str, Arm]
@@ -160,6 +162,7 @@ class Scenario:
     metrics: Sequence[Metric]
     rounds: int
     warm_up: bool = True
+    collect: bool = True
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,7 @@ def rows_of(
     return [
         row
         for comparison in scenario.comparisons
-        for metric in (
-            scenario.metrics if comparison.metrics is None else comparison.metrics
-        )
+        for metric in (scenario.metrics if comparison.metrics is None else comparison.metrics)
         if (row := _row_of(benchmark, comparison, metric, found, run)) is not None
     ]
 
@@ -146,7 +144,7 @@ def _row_of(
     above = _base(metric, found)
     enhanced, stock = (_less(estimate(figures, share), above) for figures in (ours, theirs))
     ceiling = None
-    if comparison.ceiling is not None and not metric.beyond:
+    if comparison.ceiling is not None:
         ceiling = estimate(_figures(metric, found, comparison.ceiling), share)
     each = [
         [_less(value, above) for value in of_each_round(figures, share)]

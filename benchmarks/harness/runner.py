@@ -56,7 +56,8 @@ def interleave(scenario: Scenario) -> dict[str, list[Observation]]:
     found: dict[str, list[Observation]] = {name: [] for name in scenario.arms}
     for number in range(-1 if scenario.warm_up else 0, scenario.rounds):
         for name, arm in scenario.arms.items():
-            gc.collect()
+            if scenario.collect:
+                gc.collect()
             observation = arm()
             if number >= 0:
                 found[name].append(observation)

@@ -96,9 +96,7 @@ def ratio(better: Better, ours: float, theirs: float) -> float | None:
     return over / under if over > 0 and under > 0 else None
 
 
-def ratios_of_rounds(
-    better: Better, ours: Sequence[float], theirs: Sequence[float]
-) -> list[float]:
+def ratios_of_rounds(better: Better, ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     """Return the ratio of each round, of those in which both sides have a figure."""
     # Sides of different length have lost a round, and no longer are neighbours.
     if len(ours) != len(theirs):

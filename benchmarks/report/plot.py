@@ -76,9 +76,7 @@ def draw(title: str, lines: Sequence[Line], across: str, up: str) -> str:
     across, up : str
         What the axes count.
     """
-    shown = [
-        (line, sorted((x, y) for x, y in line.points if x > 0 and y > 0)) for line in lines
-    ]
+    shown = [(line, sorted((x, y) for x, y in line.points if x > 0 and y > 0)) for line in lines]
     shown = [(line, points) for line, points in shown if points]
     if not shown:
         return ""

@@ -1,10 +1,10 @@
 """
 A consumer in a process of its own: notes when its handler was called with each message.
 
-It prints ``ready`` when it reads, ``begun`` when the first message came, which tells who publishes
-that none is missed any more, and at last a line of JSON: the number of each message after that one,
-in the order in which they came, and when it came in nanoseconds of ``time.perf_counter_ns``, which
-on Linux is the same clock in all processes. The kinds:
+It tells ``ready`` when it reads, ``begun`` when the first message came, which tells who publishes
+that none is missed any more, and returns the number of each message after that one, in the order in
+which they came, and when it came in nanoseconds of ``time.perf_counter_ns``, which on Linux is the
+same clock in all processes. The kinds:
 
 - ``enhanced``: a subscription with a group, its handler called on an event loop;
 - ``redis-py``: XREADGROUP and XACK in a loop;
@@ -14,18 +14,16 @@ on Linux is the same clock in all processes. The kinds:
 from __future__ import annotations
 
 import asyncio
-import json
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 import redis
 import uvloop
 
+from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
 from nautilus_enhanced.benchmarks.rigs.publishing import stock_publisher
@@ -63,20 +61,11 @@ class HandledReader:
     """
 
     def __init__(self, server: Server, kind: str, count: int) -> None:
-        self._child = subprocess.Popen(  # noqa: S603 (this file)
-            [sys.executable, str(Path(__file__)), server.url, kind, str(count)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None  # noqa: S101 (a pipe was asked for)
-        self._lines = self._child.stdout
-        self._has_begun = threading.Event()
-        self._result: list[tuple[int, int]] = []
-        self._expect("ready")
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._child = Apart(read, server.url, kind, count)
 
     def __enter__(self) -> HandledReader:
+        self._child.__enter__()
+        self._child.told(LIMIT_S)
         return self
 
     def __exit__(
@@ -85,30 +74,15 @@ class HandledReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._child.kill()
-        self._child.wait()
-        self._listener.join()
-        self._lines.close()
+        self._child.__exit__(kind, error, traceback)
 
     def has_begun(self, timeout_s: float) -> bool:
         """Wait until it has got a first message; return whether it has."""
-        return self._has_begun.wait(timeout_s)
+        return self._child.has_told(timeout_s)
 
     def end(self) -> list[tuple[int, int]]:
         """Return number and time of all messages that came."""
-        self._listener.join(LIMIT_S)
-        return self._result
-
-    def _listen(self) -> None:
-        for line in self._lines:
-            if line.startswith("["):
-                self._result = [(number, seen_ns) for number, seen_ns in json.loads(line)]
-            elif line.strip() == "begun":
-                self._has_begun.set()
-
-    def _expect(self, word: str) -> None:
-        if self._lines.readline().strip() != word:
-            raise RuntimeError(f"the reader did not say {word!r}")
+        return [(number, seen_ns) for number, seen_ns in self._child.result(LIMIT_S)]
 
 
 class Notes:
@@ -132,16 +106,16 @@ class Notes:
         now_ns = time.perf_counter_ns()
         if not self._has_begun:
             self._has_begun = True
-            print("begun", flush=True)
+            tell("begun")
         self._seen.append((raw, now_ns))
         # Those from before may be many, and are told apart at the end only.
         if len(self._seen) >= self.count and number_of(raw) == self.count:
             self.is_complete.set()
 
-    def tell(self) -> None:
-        """Print what came."""
+    def numbered(self) -> list[tuple[int, int]]:
+        """Return number and time of what came, without what is from before it begins."""
         numbered = ((number_of(raw), seen_ns) for raw, seen_ns in self._seen)
-        print(json.dumps([one for one in numbered if one[0] != BEFORE]), flush=True)
+        return [one for one in numbered if one[0] != BEFORE]
 
 
 async def with_subscription(url: str, notes: Notes) -> None:
@@ -151,7 +125,7 @@ async def with_subscription(url: str, notes: Notes) -> None:
             ORDERS, lambda message: notes.note(message.payload), group=GROUP
         )
         await subscription.ready(LIMIT_S)
-        print("ready", flush=True)
+        tell("ready")
         await asyncio.to_thread(notes.is_complete.wait, LIMIT_S)
 
 
@@ -159,7 +133,7 @@ def with_redis_py(url: str, notes: Notes) -> None:
     """Read and acknowledge in a loop."""
     store = redis.Redis.from_url(url)
     store.xgroup_create(KEY, GROUP, "$", mkstream=True)
-    print("ready", flush=True)
+    tell("ready")
     until = time.monotonic() + LIMIT_S
     while not notes.is_complete.is_set() and time.monotonic() < until:
         answer: Any = store.xreadgroup(GROUP, CONSUMER, {KEY: ">"}, count=BATCH, block=1_000)
@@ -176,25 +150,20 @@ async def with_stock(url: str, notes: Notes) -> None:
     reading = asyncio.ensure_future(
         reader.stream(lambda message: notes.note(bytes(message.payload)))
     )
-    print("ready", flush=True)
+    tell("ready")
     await asyncio.to_thread(notes.is_complete.wait, LIMIT_S)
     reader.close()
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
 
 
-def main() -> None:
-    """Read as the command line says."""
-    url, kind, count = sys.argv[1:]
-    notes = Notes(int(count))
+def read(url: str, kind: str, count: int) -> list[tuple[int, int]]:
+    """Read as one of the kinds does; return number and time of all messages that came."""
+    notes = Notes(count)
     if kind == "enhanced":
         uvloop.run(with_subscription(url, notes))
     elif kind == "redis-py":
         with_redis_py(url, notes)
     else:
         asyncio.run(with_stock(url, notes))
-    notes.tell()
-
-
-if __name__ == "__main__":
-    main()
+    return notes.numbered()
