@@ -41,8 +41,6 @@ from nautilus_enhanced.benchmarks.rigs.stream_consumer import topic_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    pass
-
 
 FILLED_AT_ONCE = 1_000
 

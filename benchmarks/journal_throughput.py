@@ -41,8 +41,6 @@ from nautilus_enhanced.infrastructure.messagebus.journal.records import Stored
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    pass
-
 
 NOWHERE = "redis://127.0.0.1:1"
 ROW = 256

@@ -130,9 +130,7 @@ def run_round(server: Server, kind: str, case: Case, count: int) -> Observation:
         topic: range(at, len(messages), len(topics))
         for at, topic in enumerate(topics[: len(messages)])
     }
-    verified = settled and all(
-        server.is_in_order(numbers, topic) for topic, numbers in streams.items()
-    )
+    verified = settled and server.are_in_order(streams)
     return Observation(figures={"us": costs}, verified=verified)
 
 

@@ -162,6 +162,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     ],
                     metrics=[Metric(figure="us", unit="µs/message")],
                     rounds=size.pick(11, 5, 1),
+                    collect=False,
                 )
 
 

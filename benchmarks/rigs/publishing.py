@@ -26,6 +26,9 @@ from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -37,6 +40,8 @@ ARRIVAL_LIMIT_S = 60.0
 # More than any publisher gets into a stream in a second.
 FASTEST = 1_000_000
 LONGEST_POLL_S = 0.02
+READ_AT_ONCE = 10_000
+MANY_STREAMS = 100
 
 
 def payload(number: int) -> bytes:
@@ -176,10 +181,34 @@ class Server:
         """Return whether a stream has what `payload` gave for the numbers, in their order."""
         expected = iter(numbers)
         key, begin = NAMING.key(topic), b"-"
-        while entries := self.store.xrange(key, begin, count=10_000):
-            for _, fields in entries:
-                number = next(expected, None)
-                if number is None or fields[b"payload"] != payload(number):
-                    return False
+        while entries := self.store.xrange(key, begin, count=READ_AT_ONCE):
+            if not _are(entries, expected):
+                return False
             begin = b"(" + entries[-1][0]
         return next(expected, None) is None
+
+    def are_in_order(self, streams: Mapping[str, Sequence[int]]) -> bool:
+        """Return the same of many streams: few ask for all that they have, many for some at once."""
+        if len(streams) < MANY_STREAMS:
+            return all(self.is_in_order(numbers, topic) for topic, numbers in streams.items())
+        topics = list(streams)
+        for at in range(0, len(topics), READ_AT_ONCE):
+            some = topics[at : at + READ_AT_ONCE]
+            with self.store.pipeline(transaction=False) as pipeline:
+                for topic in some:
+                    pipeline.xrange(NAMING.key(topic))
+                answers = pipeline.execute()
+            for topic, entries in zip(some, answers, strict=True):
+                expected = iter(streams[topic])
+                if not _are(entries, expected) or next(expected, None) is not None:
+                    return False
+        return True
+
+
+def _are(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], expected: Iterator[int]) -> bool:
+    """Return whether entries are those of the next numbers."""
+    for _, fields in entries:
+        number = next(expected, None)
+        if number is None or fields[b"payload"] != payload(number):
+            return False
+    return True
