@@ -8,8 +8,8 @@ What the queue of the data engine costs for each quote, on top of handling it.
     quote ──> _handle_data ──> subscriber that counts                        (the ceiling)
 
 The queueing cost is the difference of the two. Quotes come in one burst (a backlog), or ten for
-each turn of the event loop (a busy market, without a backlog). The time is that of the thread, so that
-other work of the machine is not in it.
+each turn of the event loop (a busy market, without a backlog). The time is that of the thread, so
+that other work of the machine is not in it.
 """
 
 from __future__ import annotations

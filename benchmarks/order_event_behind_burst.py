@@ -167,7 +167,7 @@ BENCHMARK = Benchmark(
             row="order_event_behind_burst p50",
             parameter="backlog",
             axis="quotes that wait",
-            why="Stock serves every quote of the backlog first, so its line has slope 1 throughout. "
+            why="Stock serves every quote of the backlog first: its line has slope 1 throughout. "
             "Ours is bounded by one slice of the dispatcher: it bends once, where a backlog is "
             "longer than a slice (500 µs), and is level from there on.",
             split=("work_us", "loop"),

@@ -122,7 +122,7 @@ BENCHMARK = Benchmark(
             axis="patterns",
             why="Holding a topic against one pattern after the other costs as many steps as there "
             "are patterns. Tables of prefixes, suffixes and whole topics are looked up and stay "
-            "level; patterns with a wildcard on both sides are tried one after the other by us too.",
+            "level; patterns with a wildcard on both sides we try one after the other, too.",
             split=("form",),
         ),
     ),

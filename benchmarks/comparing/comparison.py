@@ -4,8 +4,8 @@ Which ratios to stock changed from one run to another.
 A ratio fell if the whole of its interval is below the whole of the earlier one, by more than a
 margin: the upper end of the one, where it was best, against the lower end of the other, where it
 was worst. So all rounds have to agree that it did, and what made one or two of them slow does not
-count. It rose if the same holds the other way round. Where the ratios differ by more than the margin
-but their intervals do not, it is too noisy to tell.
+count. It rose if the same holds the other way round. Where the ratios differ by more than the
+margin but their intervals do not, it is too noisy to tell.
 """
 
 from __future__ import annotations

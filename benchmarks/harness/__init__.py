@@ -1,4 +1,4 @@
-"""The frame that all benchmarks share: rounds in turns, statistics, rows, processes of their own."""
+"""The frame of all benchmarks: rounds in turns, statistics, rows, processes of their own."""
 
 from __future__ import annotations
 

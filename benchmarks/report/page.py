@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 STYLE: Final = """
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 sans-serif; max-width: 75rem; margin: 2rem auto; padding: 0 1rem; }
-pre { overflow-x: auto; padding: .7rem; background: color-mix(in srgb, currentColor 7%, transparent); }
+pre { overflow-x: auto; padding: .7rem; border: 1px solid #8885; }
 table { border-collapse: collapse; display: block; overflow-x: auto; font-size: 13px; }
-th, td { padding: .15rem .6rem; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+th, td { padding: .15rem .6rem; border-bottom: 1px solid #8885; }
 th { text-align: left; } td.n { text-align: right; white-space: nowrap; }
 .bad { color: #c22; } .good { color: #2a7f3f; }
 """

@@ -188,7 +188,7 @@ class Server:
         return next(expected, None) is None
 
     def are_in_order(self, streams: Mapping[str, Sequence[int]]) -> bool:
-        """Return the same of many streams: few ask for all that they have, many for some at once."""
+        """Return the same of some streams; of many, all that they have is asked for at once."""
         if len(streams) < MANY_STREAMS:
             return all(self.is_in_order(numbers, topic) for topic, numbers in streams.items())
         topics = list(streams)

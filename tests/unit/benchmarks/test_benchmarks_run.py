@@ -131,7 +131,6 @@ def test_a_benchmark_of_a_server_that_names_no_rate_is_an_error():
 
 
 def test_a_stream_is_in_order_only_with_all_entries_once():
-    publishing = load_from(FOLDER, "publishing", monkeypatch)
     with publishing.Server() as server:
         key = publishing.NAMING.key(publishing.TOPIC)
 

@@ -143,17 +143,15 @@ def test_what_is_not_verified_is_a_failure(bench, measured):
     assert "NOT VERIFIED" in out
 
 
-@pytest.mark.parametrize(
-    ("second", "code", "verdict"), [(1.0, 1, "1 fell"), (2.0, 0, "0 fell")], ids=["twice", "once"]
-)
-def test_a_regression_is_one_that_is_seen_twice(second, code, verdict, bench, measured, tmp_path):
+@pytest.mark.parametrize(("second", "code"), [(1.0, 1), (2.0, 0)], ids=["twice", "once"])
+def test_a_regression_is_one_that_is_seen_twice(second, code, bench, measured, tmp_path):
     kept = tmp_path / "ratios.json"
     measured += [(2.0, True), (1.0, True), (second, True)]
     assert bench("--tiny", "pattern_match", "--keep", kept)[0] == 0
     found, out, _ = bench("--tiny", "pattern_match", "--compare", kept, "--fail-on-regression")
     assert found == code
     assert "What fell is measured again." in out
-    assert verdict in out
+    assert f"{code} fell" in out
 
 
 def test_a_fall_alone_is_only_told(bench, measured, tmp_path):
