@@ -5,7 +5,7 @@ What the queue of the data engine costs for each quote, on top of handling it.
 
     quote ──> LiveDataEngine.process ──> queue ──> _handle_data ──> subscriber that counts
               └─────────────────── measured, per quote ──────────────────────────────┘
-    quote ──> _handle_data ──> subscriber that counts                        (the ceiling)
+    quote ──> _handle_data ──> subscriber that counts                    (without the queue)
 
 The queueing cost is the difference of the two. Quotes come in one burst (a backlog), or ten for
 each turn of the event loop (a busy market, without a backlog). The time is that of the thread, so
@@ -34,6 +34,8 @@ from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from nautilus_trader.model.data import QuoteTick
+
 
 async def run_round(
     bus: str, quotes: int, burst: int, loop: asyncio.AbstractEventLoop
@@ -53,50 +55,58 @@ async def run_round(
         await rig.drained(goal)
     through_us = (time.thread_time() - begin) / quotes * 1e6
     verified = rig.handled == quotes
-    handle = rig.data._handle_data  # noqa: SLF001 (the ceiling: no queue at all)
-    begin = time.thread_time()
-    for _ in range(quotes // burst):
-        for quote in feed:
-            handle(quote)
-    bare_us = (time.thread_time() - begin) / quotes * 1e6
+    bare_us = handle(rig, feed, quotes)
     await rig.stop()
-    figures = {
-        "queueing_us": through_us - bare_us,
-        "rate": 1e6 / through_us,
-        "bare_rate": 1e6 / bare_us,
-    }
+    figures = {"queueing_us": through_us - bare_us, "rate": 1e6 / through_us}
     return Observation(figures=figures, verified=verified)
 
 
-def loops_and_bursts(quotes: int) -> Iterator[tuple[str, int]]:
-    """Yield event loops and how many quotes come at once."""
-    return product(("uvloop", "asyncio"), (quotes, 10))
+async def run_bare_round(quotes: int, burst: int, loop: asyncio.AbstractEventLoop) -> Observation:
+    """Return quotes a second that are handled without a queue."""
+    rig = Rig("stock", loop).start()
+    feed = rig.make_quotes(burst)
+    gc.collect()
+    each_us = handle(rig, feed, quotes)
+    verified = rig.handled == quotes
+    await rig.stop()
+    return Observation(figures={"rate": 1e6 / each_us}, verified=verified)
 
 
-def make_scenario(loop_name: str, burst: int, quotes: int, rounds: int, metric: Metric) -> Scenario:
-    """Return both engines on a loop, fed in bursts."""
-    return Scenario(
-        arms={
-            bus: partial(on_a_loop, loop_name, partial(run_round, bus, quotes, burst))
-            for bus in ("enhanced", "stock")
-        },
-        comparisons=[
-            Comparison(
-                topology=f"bursts of {burst:,}, {loop_name}",
-                parameters={"burst": burst, "loop": loop_name},
-            )
-        ],
-        metrics=[metric],
-        rounds=rounds,
-    )
+def handle(rig: Rig, feed: list[QuoteTick], quotes: int) -> float:
+    """Return microseconds that a quote takes which is handled at once."""
+    handle_data = rig.data._handle_data  # noqa: SLF001 (what a queue leads to)
+    begin = time.thread_time()
+    for _ in range(quotes // len(feed)):
+        for quote in feed:
+            handle_data(quote)
+    return (time.thread_time() - begin) / quotes * 1e6
+
+
+def loops_and_bursts(size: Size) -> Iterator[tuple[str, int, int]]:
+    """Yield event loops, how many quotes come at once, and how many there are."""
+    quotes = size.pick(50_000, 10_000, 1_000)
+    for loop_name, burst in product(("uvloop", "asyncio"), (quotes, 10)):
+        if size is not Size.QUICK or loop_name == "uvloop":
+            yield loop_name, burst, quotes
 
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both event loops, with a backlog and without one."""
-    quotes = size.pick(50_000, 10_000, 1_000)
-    metric = Metric(figure="queueing_us", unit="µs/quote")
-    for loop_name, burst in loops_and_bursts(quotes):
-        yield make_scenario(loop_name, burst, quotes, size.pick(16, 5, 1), metric)
+    for loop_name, burst, quotes in loops_and_bursts(size):
+        yield Scenario(
+            arms={
+                bus: partial(on_a_loop, loop_name, partial(run_round, bus, quotes, burst))
+                for bus in ("enhanced", "stock")
+            },
+            comparisons=[
+                Comparison(
+                    topology=f"bursts of {burst:,}, {loop_name}",
+                    parameters={"burst": burst, "loop": loop_name},
+                )
+            ],
+            metrics=[Metric(figure="queueing_us", unit="µs/quote")],
+            rounds=size.pick(12, 5, 1),
+        )
 
 
 BENCHMARK = Benchmark(name="engine_queueing_overhead", about=__doc__, scenarios=scenarios)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # engines, out of it, to the server, to consumers, and what goes wrong on the way.
 NAMES: Final = (
     "engine_queueing_overhead",
+    "engine_throughput",
+    "end_to_end_node",
     "engine_memory_per_message",
     "order_event_behind_burst",
     "order_event_against_slice",

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from nautilus_enhanced.benchmarks.rigs.publishing import Server
 
 
-KEY = NAMING.key(ORDERS)
 GROUP, CONSUMER = "handled", "consumer"
 BATCH = 500
 LIMIT_S = 60.0
@@ -58,10 +57,16 @@ class HandledReader:
         Which reader.
     count : int
         Messages after which it ends, those before it begins left out.
+    topic : str
+        Their topic.
+    field : str
+        The field of a payload that carries its number, in whatever unit.
     """
 
-    def __init__(self, server: Server, kind: str, count: int) -> None:
-        self._child = Apart(read, server.url, kind, count)
+    def __init__(
+        self, server: Server, kind: str, count: int, topic: str = ORDERS, field: str = "ts_event"
+    ) -> None:
+        self._child = Apart(read, server.url, kind, count, topic, field)
 
     def __enter__(self) -> HandledReader:
         self._child.__enter__()
@@ -93,10 +98,13 @@ class Notes:
     ----------
     count : int
         How much there will be.
+    field : str
+        The field that carries a number.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, field: str) -> None:
         self.count = count
+        self._field = field
         self.is_complete = threading.Event()
         self._seen: list[tuple[bytes, int]] = []
         self._has_begun = False
@@ -109,44 +117,45 @@ class Notes:
             tell("begun")
         self._seen.append((raw, now_ns))
         # Those from before may be many, and are told apart at the end only.
-        if len(self._seen) >= self.count and number_of(raw) == self.count:
+        if len(self._seen) >= self.count and number_of(raw, self._field) == self.count:
             self.is_complete.set()
 
     def numbered(self) -> list[tuple[int, int]]:
         """Return number and time of what came, without what is from before it begins."""
-        numbered = ((number_of(raw), seen_ns) for raw, seen_ns in self._seen)
+        numbered = ((number_of(raw, self._field), seen_ns) for raw, seen_ns in self._seen)
         return [one for one in numbered if one[0] != BEFORE]
 
 
-async def with_subscription(url: str, notes: Notes) -> None:
+async def with_subscription(url: str, topic: str, notes: Notes) -> None:
     """Read as a subscription with a group does."""
     async with StreamClient(url, naming=NAMING) as client:
         subscription = client.subscribe(
-            ORDERS, lambda message: notes.note(message.payload), group=GROUP
+            topic, lambda message: notes.note(message.payload), group=GROUP
         )
         await subscription.ready(LIMIT_S)
         tell("ready")
         await asyncio.to_thread(notes.is_complete.wait, LIMIT_S)
 
 
-def with_redis_py(url: str, notes: Notes) -> None:
+def with_redis_py(url: str, topic: str, notes: Notes) -> None:
     """Read and acknowledge in a loop."""
+    key = NAMING.key(topic)
     store = redis.Redis.from_url(url)
-    store.xgroup_create(KEY, GROUP, "$", mkstream=True)
+    store.xgroup_create(key, GROUP, "$", mkstream=True)
     tell("ready")
     until = time.monotonic() + LIMIT_S
     while not notes.is_complete.is_set() and time.monotonic() < until:
-        answer: Any = store.xreadgroup(GROUP, CONSUMER, {KEY: ">"}, count=BATCH, block=1_000)
+        answer: Any = store.xreadgroup(GROUP, CONSUMER, {key: ">"}, count=BATCH, block=1_000)
         for _, entries in answer or []:
             for _, fields in entries:
                 notes.note(fields[b"payload"])
-            store.xack(KEY, GROUP, *[entry_id for entry_id, _ in entries])
+            store.xack(key, GROUP, *[entry_id for entry_id, _ in entries])
 
 
-async def with_stock(url: str, notes: Notes) -> None:
+async def with_stock(url: str, topic: str, notes: Notes) -> None:
     """Read as a stock node reads its external streams."""
     port = int(url.rpartition(":")[2].partition("/")[0])
-    reader = stock_publisher(port, None, external_streams=[KEY])
+    reader = stock_publisher(port, None, external_streams=[NAMING.key(topic)])
     reading = asyncio.ensure_future(
         reader.stream(lambda message: notes.note(bytes(message.payload)))
     )
@@ -157,13 +166,13 @@ async def with_stock(url: str, notes: Notes) -> None:
     await asyncio.gather(reading, return_exceptions=True)
 
 
-def read(url: str, kind: str, count: int) -> list[tuple[int, int]]:
+def read(url: str, kind: str, count: int, topic: str, field: str) -> list[tuple[int, int]]:
     """Read as one of the kinds does; return number and time of all messages that came."""
-    notes = Notes(count)
+    notes = Notes(count, field)
     if kind == "enhanced":
-        uvloop.run(with_subscription(url, notes))
+        uvloop.run(with_subscription(url, topic, notes))
     elif kind == "redis-py":
-        with_redis_py(url, notes)
+        with_redis_py(url, topic, notes)
     else:
-        asyncio.run(with_stock(url, notes))
+        asyncio.run(with_stock(url, topic, notes))
     return notes.numbered()

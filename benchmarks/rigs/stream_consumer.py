@@ -80,9 +80,10 @@ def quote(number: int) -> bytes:
     ).ljust(200)
 
 
-def number_of(raw: bytes) -> int:
-    """Return the number that a quote carries."""
-    return int(msgspec.json.decode(raw, type=Quote).ts_event)
+def number_of(raw: bytes, field: str = "ts_event") -> int:
+    """Return the number that a quote carries in a field: its digits, whatever they count."""
+    text: str = getattr(msgspec.json.decode(raw, type=Quote), field)
+    return int(text.replace(".", ""))
 
 
 def is_in_order(payloads: Sequence[bytes]) -> bool:
