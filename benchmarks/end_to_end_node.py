@@ -8,9 +8,9 @@ How late a consumer handles a quote, from when the venue's frame was due.
           └─────────────────────────── measured ───────────────────────────────────────┘ called
 
 Venue, node and consumer are processes of their own: a loopback venue whose quotes carry numbers, a
-real ``TradingNode`` with either bus, and a consumer of the same side (ours with a group, and stock's
-reader of external streams). A quote is late from when it was due, not from when the venue got round
-to sending it.
+real ``TradingNode`` with either bus, and a consumer of the same side (ours with a group, and
+stock's reader of external streams). A quote is late from when it was due, not from when the venue
+got round to sending it.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ NAMES: Final = (
     "adapter_overhead",
     "pattern_match",
     "serialize_cost",
+    "monitoring_overhead",
     "publish_call_cost",
     "publish_throughput",
     "publish_latency_under_flood",
@@ -45,6 +46,11 @@ NAMES: Final = (
     "journal_throughput",
     "journal_order_event",
     "outage_recovery",
+    "connections_1000",
+    "load_rate",
+    "load_instruments",
+    "load_subscriptions",
+    "load_consumers",
 )
 
 

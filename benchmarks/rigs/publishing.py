@@ -177,6 +177,17 @@ class Server:
             time.sleep(min(LONGEST_POLL_S, max(0.0005, (count - length) / FASTEST)))
         return length == count
 
+    def wait_for_last(self, message: tuple[str, bytes], limit_s: float = ARRIVAL_LIMIT_S) -> bool:
+        """Wait until the last entry of a topic's stream is a message's; return whether it is."""
+        topic, raw = message
+        deadline = time.perf_counter() + limit_s
+        while time.perf_counter() < deadline:
+            found = self.store.xrevrange(NAMING.key(topic), count=1)
+            if found and found[0][1][b"payload"] == raw:
+                return True
+            time.sleep(LONGEST_POLL_S / 10)
+        return False
+
     def is_in_order(self, numbers: Iterable[int], topic: str = TOPIC) -> bool:
         """Return whether a stream has what `payload` gave for the numbers, in their order."""
         expected = iter(numbers)
