@@ -5,10 +5,15 @@ What a mixin costs for each message that a client hands to an engine.
 
     client._handle_data(quote) ──> [mixin: count, look at every 16th] ──> bus ──> endpoint
     └──────────────── measured, with and without the mixin ──────────────────────────────┘
+    socket ──frame──> venue's client ──> the same ────────────────────────────────────────
+             └───────── measured, for each venue, with and without the mixin ─────────────┘
 
 The endpoint is a compiled function that keeps the message, so that nothing else is measured. Every
 message is counted. Market data is looked at every 16th time, for latencies and rates; what it
-would cost to look at each is measured, too. Events of orders are looked at each time.
+would cost to look at each is measured, too. Events of orders are looked at each time. The clients
+of venues are NautilusTrader's own: Binance's parses the frame itself, those of Bybit and OKX get
+what was parsed in Rust. Interactive Brokers' data goes past the methods of its clients and is seen
+at the endpoint instead.
 
 Stock and enhanced take turns of 640 messages, and the time is that of the thread: a few tenths of
 a microsecond are less than what other work of the machine adds to a round.
@@ -45,10 +50,15 @@ from nautilus_enhanced.adapters.mixing import mixed_class
 from nautilus_enhanced.adapters.observer import ClientObserver
 from nautilus_enhanced.benchmarks.harness import Benchmark
 from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import LeftOut
 from nautilus_enhanced.benchmarks.harness import Metric
 from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.rigs.venue_clients import FEEDS
+from nautilus_enhanced.benchmarks.rigs.venue_clients import VenueFeed
+from nautilus_enhanced.benchmarks.rigs.venue_clients import are_quotes
+from nautilus_enhanced.sandbox.errors import VenueError
 
 
 if TYPE_CHECKING:
@@ -57,6 +67,7 @@ if TYPE_CHECKING:
 
 CHUNK = 640
 RENEWED_AFTER = 100
+BUSES = ("enhanced", "stock")
 
 
 @dataclass(frozen=True)
@@ -135,16 +146,23 @@ class Side:
         Whether with the mixin.
     """
 
-    def __init__(self, case: Case, *, is_enhanced: bool) -> None:
+    def __init__(self, case: Case | VenueFeed, *, is_enhanced: bool) -> None:
         self._case = case
         self._is_enhanced = is_enhanced
-        self._message = make_message(case)
+        is_venue = isinstance(case, VenueFeed)
+        self._mask = SAMPLE_MASK if is_venue else case.mask
+        self._message = case.make_frame() if is_venue else make_message(case)
         self._turns = 0
         self._renew()
 
     def _renew(self) -> None:
         self._got: list[Any] = []
-        self._client = make_client(self._case, self._got.append)
+        case = self._case
+        self._client = (
+            case.make_client(self._got.append)
+            if isinstance(case, VenueFeed)
+            else make_client(case, self._got.append)
+        )
         self._sent = 0
         if self._is_enhanced:
             stock = type(self._client)
@@ -159,39 +177,53 @@ class Side:
             self._renew()
         hand_over, message = self._hand_over, self._message
         self._got.clear()
-        with looking(self._case.mask):
+        with looking(self._mask):
             begin = time.thread_time_ns()
             for _ in range(CHUNK):
                 hand_over(message)
             took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
         self._sent += CHUNK
-        verified = len(self._got) == CHUNK and all(it is message for it in self._got)
+        verified = len(self._got) == CHUNK and (
+            are_quotes(self._got)
+            if isinstance(self._case, VenueFeed)
+            else all(it is message for it in self._got)
+        )
         if self._is_enhanced:
             told = self._client.observer.statistics()
             verified = verified and told.count == self._sent and told.errors == 0
         return Observation(figures={"us": took_us}, verified=verified)
 
 
-def scenarios(size: Size) -> Iterator[Scenario]:
-    """Yield a scenario for each case."""
-    for case in CASES:
+def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
+    """Yield a scenario for each case and each venue."""
+    for case in (*CASES, *FEEDS):
+        try:
+            sides = {bus: Side(case, is_enhanced=bus == "enhanced") for bus in BUSES}
+        except (ImportError, AttributeError, ValueError, VenueError) as error:
+            if isinstance(case, Case):
+                raise
+            yield LeftOut(f"the data client of {case.venue}", str(error))
+            continue
+        if isinstance(case, Case):
+            topology = f"{case.message}, looked at {case.looks} time"
+            parameters = {"message": case.message, "looks": case.looks}
+            rounds = size.pick(3_000, 150, 3)
+        else:
+            topology = f"a frame of {case.venue}, looked at every {SAMPLE_MASK + 1}th time"
+            parameters = {
+                "message": f"frame of {case.venue}",
+                "looks": f"every {SAMPLE_MASK + 1}th",
+            }
+            rounds = size.pick(600, 30, 3)
         yield Scenario(
-            arms={
-                bus: Side(case, is_enhanced=bus == "enhanced").run_turn
-                for bus in ("enhanced", "stock")
-            },
-            comparisons=[
-                Comparison(
-                    topology=f"{case.message}, looked at {case.looks} time",
-                    parameters={"message": case.message, "looks": case.looks},
-                )
-            ],
+            arms={bus: side.run_turn for bus, side in sides.items()},
+            comparisons=[Comparison(topology=topology, parameters=parameters)],
             metrics=[
                 Metric(figure="us", unit="µs/message"),
                 # Stock has none over itself.
                 Metric(figure="us", unit="µs/message", label="excess", beyond="stock"),
             ],
-            rounds=size.pick(3_000, 600, 3),
+            rounds=rounds,
             collect=False,
         )
 

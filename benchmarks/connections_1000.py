@@ -8,8 +8,8 @@ How late a reader sees an order event while a thousand other connections wait at
         due └────────────────────── measured ─────────────────────┘ seen
 
 Every consumer is a connection that waits at the server, so this is what many of them cost those
-who trade. The order events of this benchmark come without quotes beside them. That all connections still
-waited afterwards, and nothing came over them, is looked at.
+who trade. The order events come without quotes beside them. That all connections still waited
+afterwards, and nothing came over them, is looked at.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ BENCHMARK = Benchmark(
             parameter="instruments",
             axis="instruments",
             why="A writer makes IDs, and a batch has one place, for each stream: what is remembered "
-            "of a stream leaves the caches of the processor with thousands of them, and the server "
+            "of a stream leaves the caches of the processor with thousands, and the server "
             "looks up another key with each entry.",
         ),
     ),
