@@ -125,11 +125,11 @@ def make_message(case: Case) -> Any:
 @contextmanager
 def looking(mask: int) -> Iterator[None]:
     """Have mixins look at market data as often as a mask says."""
-    mixins.SAMPLE_MASK = mask  # type: ignore[misc]  # to measure what is not offered
+    setattr(mixins, "SAMPLE_MASK", mask)  # noqa: B010 (a constant: to measure what is not offered)
     try:
         yield
     finally:
-        mixins.SAMPLE_MASK = SAMPLE_MASK  # type: ignore[misc]  # as it was
+        setattr(mixins, "SAMPLE_MASK", SAMPLE_MASK)  # noqa: B010 (as it was)
 
 
 class Side:
@@ -149,9 +149,8 @@ class Side:
     def __init__(self, case: Case | VenueFeed, *, is_enhanced: bool) -> None:
         self._case = case
         self._is_enhanced = is_enhanced
-        is_venue = isinstance(case, VenueFeed)
-        self._mask = SAMPLE_MASK if is_venue else case.mask
-        self._message = case.make_frame() if is_venue else make_message(case)
+        self._mask = SAMPLE_MASK if isinstance(case, VenueFeed) else case.mask
+        self._message = case.make_frame() if isinstance(case, VenueFeed) else make_message(case)
         self._turns = 0
         self._renew()
 
@@ -165,7 +164,7 @@ class Side:
         )
         self._sent = 0
         if self._is_enhanced:
-            stock = type(self._client)
+            stock: Any = type(self._client)
             self._client.__class__ = mixed_class(stock)
             self._client.observe_with(ClientObserver("SIM", "data", stock.__name__, print))
         self._hand_over = getattr(self._client, self._case.method)

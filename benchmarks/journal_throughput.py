@@ -19,6 +19,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 from nautilus_enhanced.benchmarks.harness import Benchmark
 from nautilus_enhanced.benchmarks.harness import Comparison
@@ -97,7 +98,8 @@ def run_rows(messages: int, *, fsync: bool) -> Observation:
             some = payloads[first : first + ROW]
             file.append(JournalRow([Stored(2, first, 0, 1, [TOPIC] * len(some), some)]))
         elapsed = time.perf_counter() - begin
-        found = sum(len(row.stored[0].topics) for _, _, row in file.rows())  # type: ignore[union-attr]
+        rows: Any = file.rows()
+        found = sum(len(row.stored[0].topics) for _, _, row in rows)
         file.close()
     return Observation(figures={"rate": messages / elapsed}, verified=found == messages)
 

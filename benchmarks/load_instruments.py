@@ -91,9 +91,9 @@ BENCHMARK = Benchmark(
             row="load_instruments",
             parameter="instruments",
             axis="instruments",
-            why="A writer makes IDs, and a batch has one place, for each stream: what is remembered "
-            "of a stream leaves the caches of the processor with thousands, and the server "
-            "looks up another key with each entry.",
+            why="A writer makes IDs, and a batch has one place, for each stream: what is known of "
+            "a stream leaves the caches of the processor with thousands of them; the server looks "
+            "up another key with each entry.",
         ),
     ),
 )

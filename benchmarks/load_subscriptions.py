@@ -38,6 +38,7 @@ from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
 
 
@@ -85,13 +86,17 @@ def consume(url: str, kind: str, subscriptions: int, messages: int, group: str) 
     return {"rate": messages / seconds, "verified": in_order}
 
 
+def _noting(payloads: list[bytes]) -> Callable[[Any], None]:
+    return lambda message: payloads.append(message.payload)
+
+
 async def _subscribe(url: str, came: dict[str, list[bytes]], messages: int, group: str) -> float:
     async with StreamClient(url, naming=NAMING) as client:
         begin = time.perf_counter()
         subscriptions = [
             client.subscribe(
                 topic,
-                lambda message, note=payloads.append: note(message.payload),
+                _noting(payloads),
                 # Two subscriptions of a process have two groups.
                 group=f"{group}-{number}",
                 start="beginning",

@@ -61,7 +61,7 @@ def measure(bus: str, work_us: float, backlog: int, orders: int) -> dict[str, An
     trader = Trader(venue, work_us * 1e-6)
     node.trader.add_strategy(trader)
     node.build()
-    loop = node.get_event_loop()
+    loop: Any = node.get_event_loop()
     found: dict[str, Any] = {
         "waits_ms": [],
         "undisturbed_ms": [],

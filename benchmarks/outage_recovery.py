@@ -155,7 +155,7 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / MB
 
 
-def numbers(store: redis.Redis) -> Iterator[int]:
+def numbers(store: Any) -> Iterator[int]:
     """Return the numbers of the entries, in the order of the stream."""
     begin: bytes | str = "-"
     while entries := store.xrange(NAMING.key(TOPIC), begin, count=10_000):

@@ -175,7 +175,11 @@ def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Observ
     found = lateness(events, dues, ended_ns)
     arrived = 100 * (1 - found.missing / len(dues))
     verified = found.in_order and flooded and not (bounded and found.missing)
-    figures = {"late_ms": found.late_ms, "thread_late_ms": thread_late_ms, "arrived": arrived}
+    figures: dict[str, float | list[float]] = {
+        "late_ms": found.late_ms,
+        "thread_late_ms": thread_late_ms,
+        "arrived": arrived,
+    }
     return Observation(figures=figures, verified=verified)
 
 

@@ -51,6 +51,7 @@ NAMES: Final = (
     "load_instruments",
     "load_subscriptions",
     "load_consumers",
+    "peers",
 )
 
 

@@ -74,7 +74,8 @@ async def _respond_ours(url: str) -> None:
     def respond(request: Request) -> bytes:
         if request.body == STOP:
             stop.set()
-        return request.body
+        body: bytes = request.body
+        return body
 
     async with StreamClient(url) as client:
         responding = client.respond(TOPIC, respond, group="benchmark")

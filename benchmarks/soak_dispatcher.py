@@ -28,6 +28,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import click
+
 from nautilus_enhanced.benchmarks.rigs.engines import Rig
 from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
@@ -145,22 +147,22 @@ def main() -> None:
     minutes = options.minutes or (0.02 if options.tiny else 30.0)
     burst = 1_000 if options.tiny else 100_000
     found = on_a_loop(options.loop, partial(soak, options.bus, options.loop, minutes * 60, burst))
-    out = sys.stderr if options.json == "-" else sys.stdout
-    print(f"Python {platform.python_version()}, {found.bus} on {found.loop}", file=out)
-    print(
+    to_stderr = options.json == "-"
+    click.echo(f"Python {platform.python_version()}, {found.bus} on {found.loop}", err=to_stderr)
+    click.echo(
         f"{found.quotes:,} quotes and {found.order_events:,} order events in {found.seconds:,.0f} s"
         f"{'' if found.verified else ', NOT ALL OF THEM HANDLED'}",
-        file=out,
+        err=to_stderr,
     )
-    print(
+    click.echo(
         f"memory {found.first_mib:.1f} MiB at first, {found.last_mib:.1f} MiB at last, at most "
         f"{found.highest_mib:.1f} MiB: grown by {found.growth_mib:+.1f} MiB, "
         f"{found.bound_mib:.0f} MiB allowed",
-        file=out,
+        err=to_stderr,
     )
     rows = json.dumps([asdict(found)], indent=2)
     if options.json == "-":
-        print(rows)
+        click.echo(rows)
     elif options.json:
         Path(options.json).write_text(rows + "\n")
     if not found.verified or found.growth_mib > found.bound_mib:

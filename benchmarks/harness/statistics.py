@@ -125,7 +125,7 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
 def coverage(count: int, depth: int) -> float:
     """Return how surely a median lies between the values that leave `depth` out at each end."""
     tail: int = sum(math.comb(count, beyond) for beyond in range(depth + 1))
-    return max(0.0, 1.0 - 2.0 * tail / 2**count)
+    return max(0.0, 1.0 - tail / float(2 ** (count - 1)))
 
 
 def is_noisy(value: float, interval: Interval, noise: float = NOISE) -> bool:

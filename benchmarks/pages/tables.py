@@ -62,7 +62,8 @@ class Table:
                 continue
             group = tuple(row.parameters.get(key.parameter) for key in self.keys)
             groups.setdefault(group, {})[row.name] = row
-        headings = [column.heading for column in (*self.keys, *self.figures)]
+        headings = [key.heading for key in self.keys]
+        headings += [figure.heading for figure in self.figures]
         lines = [headings, ["---"] * len(headings)]
         for group, named in groups.items():
             cells = [key.write(value) for key, value in zip(self.keys, group, strict=True)]

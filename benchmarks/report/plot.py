@@ -63,7 +63,7 @@ def tick_text(value: float) -> str:
     return f"{value:,.0f}" if value >= 1 else f"{value:.10f}".rstrip("0")
 
 
-def draw(title: str, lines: Sequence[Line], across: str, up: str) -> str:
+def draw(title: str, lines: Sequence[Line], across: str, up: str, *, is_file: bool = False) -> str:
     """
     Return an SVG of lines on logarithmic axes; nothing if no point is above zero.
 
@@ -75,6 +75,8 @@ def draw(title: str, lines: Sequence[Line], across: str, up: str) -> str:
         The lines; points that are not above zero are left out.
     across, up : str
         What the axes count.
+    is_file : bool, default False
+        Whether it is shown by itself, so that it needs a ground of its own.
     """
     shown = [(line, sorted((x, y) for x, y in line.points if x > 0 and y > 0)) for line in lines]
     shown = [(line, points) for line, points in shown if points]
@@ -84,10 +86,12 @@ def draw(title: str, lines: Sequence[Line], across: str, up: str) -> str:
     right = Scale.over([x for x, _ in every], LEFT, WIDTH - RIGHT)
     upward = Scale.over([y for _, y in every], HEIGHT - BOTTOM, TOP)
     height = HEIGHT + LEGEND_LINE * len(shown)
+    ink = "black" if is_file else "currentColor"
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" role="img" '
         f'aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg" '
-        'font-family="sans-serif" font-size="12" fill="currentColor">',
+        f'font-family="sans-serif" font-size="12" fill="{ink}" color="{ink}">',
+        *([f'<rect width="{WIDTH}" height="{height}" fill="white"/>'] if is_file else []),
         *_axis(right, lambda at: (at, TOP, at, HEIGHT - BOTTOM), is_across=True),
         *_axis(upward, lambda at: (LEFT, at, WIDTH - RIGHT, at), is_across=False),
         f'<text x="{(LEFT + WIDTH) / 2}" y="{HEIGHT - 12}" text-anchor="middle">'

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
+from typing import Any
 
 import redis
 
@@ -70,7 +71,7 @@ class OrderEventReader:
 
 def read_until_end(url: str) -> list[tuple[int, int]]:
     """Read order events until the one that says that it is the last."""
-    store = redis.Redis.from_url(url)
+    store: Any = redis.Redis.from_url(url)
     store.ping()
     tell("ready")
     key, last = NAMING.key(ORDERS), b"0"

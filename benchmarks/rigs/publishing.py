@@ -150,7 +150,8 @@ class Server:
     def __init__(self) -> None:
         self._server = EmbeddedServer()
         self.url = self._server.start()
-        self.store = redis.Redis.from_url(self.url)
+        # Its types allow for answers as text and for an asynchronous client: this is neither.
+        self.store: Any = redis.Redis.from_url(self.url)
         self.port = int(self.store.connection_pool.connection_kwargs["port"])
 
     def __enter__(self) -> Server:
