@@ -206,14 +206,14 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
         if isinstance(case, Case):
             topology = f"{case.message}, looked at {case.looks} time"
             parameters = {"message": case.message, "looks": case.looks}
-            rounds = size.pick(3_000, 150, 3)
+            rounds = size.pick(1_500, 150, 3)
         else:
             topology = f"a frame of {case.venue}, looked at every {SAMPLE_MASK + 1}th time"
             parameters = {
                 "message": f"frame of {case.venue}",
                 "looks": f"every {SAMPLE_MASK + 1}th",
             }
-            rounds = size.pick(600, 30, 3)
+            rounds = size.pick(300, 30, 3)
         yield Scenario(
             arms={bus: side.run_turn for bus, side in sides.items()},
             comparisons=[Comparison(topology=topology, parameters=parameters)],

@@ -92,7 +92,7 @@ def free_port() -> int:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all numbers of connections on one server."""
-    events = size.pick(500, 150, 20)
+    events = size.pick(400, 150, 20)
     with Server() as server:
         for connections in size.pick(CONNECTIONS, CONNECTIONS[-1:], CONNECTIONS[:2]):
             yield Scenario(
@@ -107,7 +107,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}),
-                rounds=size.pick(4, 3, 1),
+                rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )
 

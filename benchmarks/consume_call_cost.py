@@ -88,11 +88,11 @@ def run_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield a scenario for each number of streams."""
-    calls = size.pick(400, 50, 5)
+    calls = size.pick(200, 40, 5)
     with Server() as server:
         connection = Connector(server.url, ConnectionSettings()).connect()
         connection.open()
-        for streams in size.pick(STREAMS, STREAMS, STREAMS[:2]):
+        for streams in size.pick(STREAMS, STREAMS[1:4], STREAMS[:2]):
             server.store.flushall()
             keys = [
                 b"trader-BENCH-001:stream:data.quotes.BINANCE.S%05d" % n for n in range(streams)
@@ -111,7 +111,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=percentiles("us", "µs", {"p50": 0.5, "p99": 0.99}),
-                rounds=size.pick(5, 3, 1),
+                rounds=size.pick(3, 3, 1),
             )
         connection.close()
 

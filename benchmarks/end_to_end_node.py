@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-LEAD_S = 0.6
+LEAD_S = 0.4
 LIMIT_S = 60.0
 STOCK = ("stock 10", "stock")
 
@@ -66,7 +66,7 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
     if is_missing("aiohttp"):
         yield LeftOut("end_to_end_node", "the extra 'sandbox' (the venue) is not installed")
         return
-    seconds = size.pick(3.0, 0.6, 0.3)
+    seconds = size.pick(2.0, 0.4, 0.3)
     stocks = size.pick(STOCK, STOCK[:1], STOCK[:1])
     with Server() as server:
         for per_s in size.pick((500, 2_000), (500,), (500,)):

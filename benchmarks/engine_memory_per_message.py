@@ -102,7 +102,7 @@ async def run_collector_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield, on both event loops, what waiting messages weigh, and what that makes collected."""
-    messages, quotes = size.pick(200_000, 20_000, 2_000), size.pick(500_000, 50_000, 2_000)
+    messages, quotes = size.pick(100_000, 10_000, 2_000), size.pick(200_000, 30_000, 2_000)
     for loop_name in size.pick(LOOPS, LOOPS[:1], LOOPS):
         for kind in ("quotes", "order events"):
             yield Scenario(

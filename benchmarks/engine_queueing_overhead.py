@@ -84,7 +84,7 @@ def handle(rig: Rig, feed: list[QuoteTick], quotes: int) -> float:
 
 def loops_and_bursts(size: Size) -> Iterator[tuple[str, int, int]]:
     """Yield event loops, how many quotes come at once, and how many there are."""
-    quotes = size.pick(20_000, 10_000, 1_000)
+    quotes = size.pick(20_000, 5_000, 1_000)
     for loop_name, burst in product(("uvloop", "asyncio"), (quotes, 10)):
         if size is not Size.QUICK or loop_name == "uvloop":
             yield loop_name, burst, quotes
@@ -105,7 +105,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 )
             ],
             metrics=[Metric(figure="queueing_us", unit="µs/quote")],
-            rounds=size.pick(9, 5, 1),
+            rounds=size.pick(7, 3, 1),
         )
 
 

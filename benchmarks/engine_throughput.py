@@ -48,7 +48,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 )
             ],
             metrics=[Metric(figure="rate", unit="quotes/s", better="higher")],
-            rounds=size.pick(7, 3, 1),
+            rounds=size.pick(5, 3, 1),
         )
 
 

@@ -106,7 +106,7 @@ def run_rows(messages: int, *, fsync: bool) -> Observation:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both, with fsync and without."""
-    messages = size.pick(200_000, 30_000, 1_000)
+    messages = size.pick(100_000, 15_000, 1_000)
     for fsync in (False, True):
         yield Scenario(
             arms={

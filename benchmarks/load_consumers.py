@@ -139,7 +139,7 @@ def is_done(store: redis.Redis, key: str, group: str) -> bool:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all numbers of consumers on one server."""
-    messages = size.pick(60_000, 10_000, 1_000)
+    messages = size.pick(40_000, 8_000, 1_000)
     names = count()
     with Server() as server:
         fill(server, messages)

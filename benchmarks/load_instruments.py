@@ -60,9 +60,9 @@ def run_round(server: Server, kind: str, instruments: int, messages: int) -> Obs
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all numbers of instruments on one server."""
-    messages = size.pick(50_000, 5_000, 1_000)
+    messages = size.pick(30_000, 3_000, 1_000)
     with Server() as server:
-        for instruments in size.pick(INSTRUMENTS, (10, 1_000), (10, 100)):
+        for instruments in size.pick(INSTRUMENTS, (1_000,), (10, 100)):
             yield Scenario(
                 arms={
                     kind: partial(run_round, server, kind, instruments, messages)
@@ -76,7 +76,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="us", unit="µs/message")],
-                rounds=size.pick(3, 3, 1),
+                rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )
 

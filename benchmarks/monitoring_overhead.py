@@ -90,7 +90,7 @@ def run_calls(function: Callable[[], object], calls: int) -> Observation:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield publishing with and without a reader, and reading alone."""
-    messages = size.pick(40_000, 10_000, 1_000)
+    messages = size.pick(20_000, 4_000, 1_000)
     with Server() as server:
         yield Scenario(
             arms={
@@ -99,11 +99,11 @@ def scenarios(size: Size) -> Iterator[Scenario]:
             },
             comparisons=[Comparison(topology="one publisher at 20,000/s, read every 10 ms")],
             metrics=[Metric(figure="us", unit="µs/message")],
-            rounds=size.pick(9, 3, 1),
+            rounds=size.pick(7, 3, 1),
         )
         client = BufferedMessageBusClient(server.url, naming=NAMING)
         client.start(10.0)
-        calls = size.pick(2_000, 500, 20)
+        calls = size.pick(1_000, 200, 20)
         yield Scenario(
             arms={
                 "enhanced": partial(run_calls, client.statistics, calls),
@@ -111,7 +111,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
             },
             comparisons=[Comparison(topology="client.statistics() beside an empty call")],
             metrics=[Metric(figure="call_us", unit="µs/call", label="one reading")],
-            rounds=size.pick(9, 5, 1),
+            rounds=size.pick(7, 3, 1),
         )
         client.stop(5.0)
 

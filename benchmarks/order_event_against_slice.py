@@ -75,8 +75,8 @@ async def run_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all slices and stock, on both event loops."""
-    backlog, backlogs = size.pick(50_000, 10_000, 4_000), size.pick(3, 2, 1)
-    slices = size.pick(SLICES_US, (100, 500, 2_000), SLICES_US[:2])
+    backlog, backlogs = size.pick(20_000, 10_000, 4_000), size.pick(3, 1, 1)
+    slices = size.pick(SLICES_US, (100, 1_000), SLICES_US[:2])
     for loop_name in size.pick(LOOP_NAMES, LOOP_NAMES[:1], LOOP_NAMES):
         yield Scenario(
             arms={

@@ -84,11 +84,11 @@ def scan_all(patterns: list[str], topics: list[str]) -> list[int]:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield tables of each form and length."""
-    lengths = size.pick((10, 100, 1_000, 10_000), (100, 1_000), (100,))
+    lengths = size.pick((10, 100, 1_000, 10_000), (1_000,), (100, 200))
     for form, length in product(FORMS, lengths):
         patterns = [FORMS[form].format(number) for number in range(length)]
         # Half of the topics match one of the patterns, the others none.
-        chosen = random.Random(1).choices(range(2 * length), k=size.pick(200, 50, 10))  # noqa: S311
+        chosen = random.Random(1).choices(range(2 * length), k=size.pick(100, 30, 10))  # noqa: S311
         topics = list(dict.fromkeys(TOPIC.format(number) for number in chosen))
         expected = scan_all(patterns, topics)
         yield Scenario(
@@ -106,7 +106,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 for age in ("new", "known")
             ],
             metrics=(),
-            rounds=size.pick(7, 3, 1),
+            rounds=size.pick(5, 3, 1),
         )
 
 

@@ -186,7 +186,7 @@ def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Observ
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all floods on one server."""
     stocks = size.pick(STOCK, STOCK[1:2], STOCK)
-    seconds = size.pick(2.5, 0.6, 0.2)
+    seconds = size.pick(1.2, 0.4, 0.2)
     with Server() as server:
         for flood in size.pick(FLOODS, FLOODS[1:2], FLOODS[1:2]):
             yield Scenario(
@@ -208,7 +208,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 ],
                 metrics=METRICS,
                 rounds=size.pick(3, 3, 1),
-                warm_up=size is Size.FULL,
+                warm_up=False,
             )
 
 

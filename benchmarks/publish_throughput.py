@@ -137,7 +137,7 @@ def ceilings(server: Server, messages: int) -> dict[str, Callable[[], Observatio
 
 def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
     """Yield the publishers and the ceilings, all on one server."""
-    messages = size.pick(200_000, 40_000, 2_000)
+    messages = size.pick(100_000, 15_000, 2_000)
     with Server() as server:
         best = ceilings(server, messages)
         publishers = {
@@ -160,7 +160,7 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
                 for kind in STOCK
             ],
             metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-            rounds=size.pick(7, 3, 1),
+            rounds=size.pick(5, 3, 1),
         )
     if len(best) == 1:
         yield LeftOut("redis-benchmark", "neither it nor valkey-benchmark is on PATH")

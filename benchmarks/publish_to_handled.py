@@ -98,7 +98,7 @@ def run_round(server: Server, side: str, per_s: int, seconds: float) -> Observat
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all rates on one server."""
-    seconds = size.pick(2.5, 0.5, 0.3)
+    seconds = size.pick(1.5, 0.4, 0.3)
     names = size.pick(list(SIDES), list(SIDES)[:3], list(SIDES))
     with Server() as server:
         for per_s in size.pick(RATES, RATES[:1], RATES[:1]):
@@ -115,7 +115,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 metrics=percentiles(
                     "late_ms", "ms", {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
                 ),
-                rounds=size.pick(3, 3, 1),
+                rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )
 

@@ -217,7 +217,7 @@ SIDES = {
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all three on one server."""
-    count = size.pick(2_000, 300, 20)
+    count = size.pick(1_500, 200, 20)
     with Server() as server:
         yield Scenario(
             arms={side: partial(run, server, *both, count) for side, both in SIDES.items()},
@@ -231,7 +231,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 )
             ],
             metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}),
-            rounds=size.pick(5, 3, 1),
+            rounds=size.pick(4, 2, 1),
         )
 
 

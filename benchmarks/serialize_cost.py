@@ -139,7 +139,7 @@ def run_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield a scenario for each kind, encoding and form of time."""
-    messages = make_messages(size.pick(5_000, 500, 100))
+    messages = make_messages(size.pick(3_000, 300, 100))
     for form, iso8601 in FORMS.items():
         for encoding, module in ENCODINGS.items():
             stock, enhanced = (
@@ -161,7 +161,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                         )
                     ],
                     metrics=[Metric(figure="us", unit="µs/message")],
-                    rounds=size.pick(11, 5, 1),
+                    rounds=size.pick(9, 3, 1),
                     collect=False,
                 )
 

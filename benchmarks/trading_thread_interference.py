@@ -116,7 +116,7 @@ def run_round(server: Server, kind: str, seconds: float, steps: int, *, spins: b
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both kinds of thread on one server."""
-    seconds = size.pick(2.5, 0.5, 0.1)
+    seconds = size.pick(1.5, 0.4, 0.1)
     stocks = size.pick(STOCK, STOCK[:1], STOCK)
     steps = calibrate()
     with Server() as server:
@@ -138,8 +138,8 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     for ceiling, metrics in (("control", METRICS), (None, (EXCESS,)))
                 ],
                 metrics=METRICS,
-                rounds=size.pick(4, 3, 1),
-                warm_up=size is Size.FULL,
+                rounds=size.pick(3, 3, 1),
+                warm_up=False,
             )
 
 
