@@ -7,6 +7,7 @@ own an hour later. Kept for each size, since a quick run measures less work and 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Final
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 
 DIGITS: Final = 4
+_ARRAY: Final = re.compile(r"\[[^\[\]]*\]")
 
 
 class Ratio(msgspec.Struct, frozen=True, array_like=True):
@@ -127,7 +129,9 @@ def keep(path: str, rows: Sequence[Row]) -> None:
     before = sizes[run["size"]].ratios if run["size"] in sizes else {}
     others = {key: ratio for key, ratio in before.items() if _benchmark_of(key) not in measured}
     sizes[run["size"]] = Run(run, others | of(rows))
-    target.write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(kept).decode(), indent=1)
+    # A line for each ratio, so that a change of one is a change of one line.
+    target.write_text(_ARRAY.sub(lambda found: " ".join(found[0].split()), text) + "\n")
 
 
 def _benchmark_of(key: str) -> str:

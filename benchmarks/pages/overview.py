@@ -7,6 +7,7 @@ from typing import Final
 
 from nautilus_enhanced.benchmarks import registry
 from nautilus_enhanced.benchmarks.harness import machine
+from nautilus_enhanced.benchmarks.harness.model import Size
 from nautilus_enhanced.benchmarks.harness.table import number
 from nautilus_enhanced.benchmarks.harness.table import times
 from nautilus_enhanced.benchmarks.pages.goals import GOALS
@@ -62,6 +63,8 @@ writes this page, the tables of the other pages and the ratios of the release.
   each release; `make test` runs `--quick` against it with a margin of 60 %, since its machine is
   another one.
 """
+# A machine with a higher load did something else.
+BUSY_LOAD: Final = 1.0
 # A ratio that is closer to 1 is no difference to anyone.
 EQUAL: Final = 0.05
 
@@ -78,7 +81,7 @@ def render(rows: Sequence[Row]) -> str:
     parts = [
         INTRODUCTION,
         "## The latest run\n",
-        f"{machine.sentence(rows[0].run)}.\n",
+        f"{machine.sentence(rows[0].run)}. {_caution(rows[0].run)}\n",
         _goals(rows),
         _verdicts(rows),
         _limits(rows),
@@ -98,6 +101,21 @@ def drawings(rows: Sequence[Row]) -> dict[str, str]:
             image = plot.draw(curve.title, lines, curve.axis, unit, is_file=True)
             images[_image(name, number_)] = image
     return images
+
+
+def _caution(run: dict[str, str]) -> str:
+    """Return what keeps the figures of a run from saying what they could."""
+    cautions = []
+    if run["size"] != Size.FULL:
+        cautions.append(
+            "**This was no full run**: rounds were few and short, and some goals were not measured."
+        )
+    if float(run["load"]) > BUSY_LOAD:
+        cautions.append(
+            "**The machine did other work at the time**: times, rates and tails are worse than they "
+            "would be, on either side, and goals that are missed here may be met."
+        )
+    return " ".join(cautions)
 
 
 def _goals(rows: Sequence[Row]) -> str:

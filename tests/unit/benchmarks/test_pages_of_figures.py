@@ -169,6 +169,14 @@ def test_the_page_tells_what_is_better_and_worse_and_where_a_curve_bends():
     assert set(overview.drawings(rows)) == {"bench_consume_call_cost.svg"}
 
 
+def test_the_page_says_what_keeps_a_run_from_saying_more():
+    quiet, busy = row("publish_throughput"), row("publish_throughput", run=RUN | {"load": "6.1"})
+    quick = row("publish_throughput", run=RUN | {"size": "quick"})
+    assert "**" not in overview.render([quiet]).partition("## The latest run")[2].split("\n\n")[1]
+    assert "did other work" in overview.render([busy])
+    assert "no full run" in overview.render([quick])
+
+
 def test_the_pages_are_written_by_one_command(tmp_path):
     rows, docs = tmp_path / "rows.json", tmp_path / "docs"
     docs.mkdir()
