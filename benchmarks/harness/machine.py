@@ -59,7 +59,7 @@ def _server() -> str:
 def sentence(run: dict[str, str]) -> str:
     """Return what a run says about itself, for people."""
     return (
-        f"nt-enhanced {run['release']}, NautilusTrader {run['nautilus_trader']}, "
+        f"Release {run['release']} on NautilusTrader {run['nautilus_trader']}, "
         f"Python {run['python']}, {run['server']}; {run['machine']}; {run['size']} run "
         f"of {run['at']}, load {run['load']} at its beginning"
     )

@@ -108,12 +108,12 @@ def _caution(run: dict[str, str]) -> str:
     cautions = []
     if run["size"] != Size.FULL:
         cautions.append(
-            "**This was no full run**: rounds were few and short, and some goals were not measured."
+            "**This was no full run**: rounds were few and short, and not all goals measured."
         )
     if float(run["load"]) > BUSY_LOAD:
         cautions.append(
-            "**The machine did other work at the time**: times, rates and tails are worse than they "
-            "would be, on either side, and goals that are missed here may be met."
+            "**The machine did other work at the time**: times, rates and tails are worse than "
+            "they would be, on either side, and goals that are missed here may be met."
         )
     return " ".join(cautions)
 
