@@ -106,7 +106,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                         parameters={"connections": connections},
                     )
                 ],
-                metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}),
+                metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
                 rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )

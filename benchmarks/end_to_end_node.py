@@ -86,7 +86,9 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
                     )
                     for stock in stocks
                 ],
-                metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99, "max": 1.0}),
+                metrics=percentiles(
+                    "late_ms", "ms", {"p50": 0.5, "p99": 0.99, "max": 1.0}, is_driven=True
+                ),
                 rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )

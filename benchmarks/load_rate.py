@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 RATES = (1_000, 5_000, 20_000, 50_000, 100_000, 200_000)
 STOCK = "stock 10"
 METRICS = (
-    *percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}),
-    Metric(figure="arrived", unit="%", better="higher", label="arrived"),
+    *percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
+    Metric(figure="arrived", unit="%", better="higher", label="arrived", is_driven=True),
 )
 
 

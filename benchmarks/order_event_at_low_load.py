@@ -105,7 +105,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                         parameters={"work_us": work_us, "loop": loop_name},
                     )
                 ],
-                metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}),
+                metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
                 rounds=size.pick(3, 3, 1),
                 warm_up=False,
             )

@@ -93,8 +93,8 @@ LANE_MB = LANE * (len(payload(0)) + ENTRY_BYTES) / MB
 # The control's is what the measurements themselves take.
 GROWTH = Metric(figure="growth_mb", unit="MB", label="growth", beyond="control")
 CALLS = (
-    Metric(figure="longest_us", unit="µs", label="longest call"),
-    Metric(figure="longest_calm_us", unit="µs", label="longest call undisturbed"),
+    Metric(figure="longest_us", unit="µs", label="longest call", is_driven=True),
+    Metric(figure="longest_calm_us", unit="µs", label="longest call undisturbed", is_driven=True),
     Metric(figure="delays_us", unit="µs", label="p99", share=0.99),
     Metric(figure="undisturbed_us", unit="µs", label="p99 undisturbed", share=0.99),
 )
@@ -360,7 +360,9 @@ def scenarios(size: Size) -> Iterator[Scenario]:
     yield Scenario(
         arms={kind: partial(run_apart, run_catch_up, kind, outage_s) for kind in SIDES[:2]},
         comparisons=[Comparison(topology=for_a_while, stock=STOCK)],
-        metrics=[Metric(figure="rate", unit="msg/s", better="higher", label="catch-up")],
+        metrics=[
+            Metric(figure="rate", unit="msg/s", better="higher", label="catch-up", is_driven=True)
+        ],
         rounds=few,
         warm_up=False,
     )
@@ -370,8 +372,8 @@ def scenarios(size: Size) -> Iterator[Scenario]:
         },
         comparisons=[Comparison(topology=for_a_while, stock=STOCK)],
         metrics=[
-            Metric(figure="waited_s", unit="s", label="first entry"),
-            Metric(figure="arrived", unit="%", better="higher", label="arrived"),
+            Metric(figure="waited_s", unit="s", label="first entry", is_driven=True),
+            Metric(figure="arrived", unit="%", better="higher", label="arrived", is_driven=True),
         ],
         rounds=few,
         warm_up=False,

@@ -211,7 +211,9 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
                 for name in delayed
                 if name != "enhanced"
             ],
-            metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}, label="delay"),
+            metrics=percentiles(
+                "late_ms", "ms", {"p50": 0.5, "p99": 0.99}, label="delay", is_driven=True
+            ),
             rounds=3 if size is not Size.TINY else 1,
         )
 

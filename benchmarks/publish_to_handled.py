@@ -113,7 +113,10 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     for twin in names[1:]
                 ],
                 metrics=percentiles(
-                    "late_ms", "ms", {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
+                    "late_ms",
+                    "ms",
+                    {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0},
+                    is_driven=True,
                 ),
                 rounds=size.pick(3, 2, 1),
                 warm_up=False,

@@ -74,6 +74,9 @@ class Metric:
         The figure of the other arms, where it is another one.
     beyond : str, default ''
         An arm whose figure is what there is anyway, and is subtracted.
+    is_driven : bool, default False
+        Whether the work comes at a rate of its own, whether or not it is kept: on a machine that
+        cannot keep it, what is late has no bound, on whichever side that happens.
     """
 
     figure: str
@@ -83,18 +86,26 @@ class Metric:
     share: float | None = None
     others_figure: str = ""
     beyond: str = ""
-
-    def figure_of(self, arm: str) -> str:
-        """Return the name of the figure of an arm."""
-        return self.others_figure if self.others_figure and arm != ENHANCED else self.figure
+    is_driven: bool = False
 
 
 def percentiles(
-    figure: str, unit: str, shares: Mapping[str, float], *, label: str = ""
+    figure: str,
+    unit: str,
+    shares: Mapping[str, float],
+    *,
+    label: str = "",
+    is_driven: bool = False,
 ) -> tuple[Metric, ...]:
     """Return the metrics of percentiles of samples, labelled by their names."""
     return tuple(
-        Metric(figure=figure, unit=unit, label=f"{label} {name}".strip(), share=share)
+        Metric(
+            figure=figure,
+            unit=unit,
+            label=f"{label} {name}".strip(),
+            share=share,
+            is_driven=is_driven,
+        )
         for name, share in shares.items()
     )
 

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from nautilus_enhanced.benchmarks.harness.model import Better
+from nautilus_enhanced.benchmarks.harness.model import Size
 from nautilus_enhanced.benchmarks.harness.model import Value
 from nautilus_enhanced.benchmarks.harness.statistics import FEWEST
 from nautilus_enhanced.benchmarks.harness.statistics import Interval
@@ -72,7 +73,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Whether every round found that what was measured did arrive, in order and as it was sent.
     held : bool
         Whether a fall of the ratio is a regression. Tails are not held, nor is what is left of one
-        figure after another one was subtracted: on a shared machine they are its own.
+        figure after another one was subtracted: on a shared machine they are its own. What comes at
+        a rate of its own is held in full runs only, which are made on a machine that can keep it.
     samples : dict[str, int]
         Samples that a percentile was taken from, for each side; empty for other figures.
     parameters : dict[str, int or float or str]
@@ -177,7 +179,7 @@ def _row_of(
         ratio_to_ceiling=None if ceiling is None else ratio(better, enhanced, ceiling),
         rounds=len(found[comparison.enhanced]),
         verified=all(one.verified for arm in arms for one in found[arm]),
-        held=(share is None or share <= MIDDLE) and not metric.beyond,
+        held=_is_held(metric, run),
         samples=(
             {}
             if share is None
@@ -186,6 +188,12 @@ def _row_of(
         parameters=dict(comparison.parameters),
         run=dict(run),
     )
+
+
+def _is_held(metric: Metric, run: Mapping[str, str]) -> bool:
+    is_tail = metric.share is not None and metric.share > MIDDLE
+    may_be_late = metric.is_driven and run.get("size") != Size.FULL
+    return not (is_tail or metric.beyond or may_be_late)
 
 
 def _figures(

@@ -64,6 +64,19 @@ def test_percentiles_have_their_samples_and_tails_are_not_held():
     assert (middle.held, highest.held) == (True, False)
 
 
+@pytest.mark.parametrize(("size", "is_held"), [("full", True), ("quick", False)])
+def test_what_comes_at_a_rate_of_its_own_is_held_in_full_runs_only(size, is_held):
+    scenario = Scenario(
+        arms={},
+        comparisons=[Comparison(topology="a to b")],
+        metrics=percentiles("f", "ms", {"p50": 0.5}, is_driven=True),
+        rounds=1,
+    )
+    found = {"enhanced": observed([[1.0]]), "stock": observed([[1.0]])}
+    (row,) = rows_of("bench", scenario, found, {"size": size})
+    assert row.held is is_held
+
+
 def test_what_there_is_anyway_is_subtracted_and_nothing_goes_below_zero():
     found = {
         "enhanced": observed([5.0]),
