@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Callable
 from importlib import import_module
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 PRELOADED: Final = ("nautilus_enhanced.benchmarks.harness.preloaded",)
 JOIN_LIMIT_S: Final = 10.0
 OUTPUT_SHOWN: Final = 4_000
+EXIT_UNHEARD: Final = 4
 
 
 class ApartError(RuntimeError):
@@ -169,6 +172,15 @@ def tell(message: str) -> None:
     _Teller.sender.send_bytes(msgspec.json.encode({"told": message}))
 
 
+def _end_unheard(descriptor: int) -> None:
+    """End this process when nobody hears it any more: who asked was killed, or gave up."""
+    waiting = select.poll()
+    # The end that writes is told of nothing but the other end's closing.
+    waiting.register(descriptor, 0)
+    waiting.poll()
+    os._exit(EXIT_UNHEARD)
+
+
 def _serve(sender: Connection, name: str, arguments: bytes, stdout: str) -> None:
     """Call a function and send what it returns; nobody sees what it prints unless it fails."""
     descriptor = os.open(stdout, os.O_WRONLY | os.O_APPEND)
@@ -177,6 +189,7 @@ def _serve(sender: Connection, name: str, arguments: bytes, stdout: str) -> None
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     _Teller.sender = sender
+    threading.Thread(target=_end_unheard, args=(sender.fileno(),), daemon=True).start()
     module, _, function = name.partition(":")
     try:
         result = getattr(import_module(module), function)(*msgspec.json.decode(arguments))

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from nautilus_enhanced.benchmarks.harness.apart import EXIT_UNHEARD
 from nautilus_enhanced.benchmarks.harness.apart import Apart
 from nautilus_enhanced.benchmarks.harness.apart import ApartError
 from nautilus_enhanced.benchmarks.harness.apart import call_apart
@@ -59,6 +60,13 @@ def test_one_that_hangs_is_ended():
         with pytest.raises(ApartError, match=r"more than 0\.1 s"):
             apart.result(0.1)
     assert not process.is_alive()
+
+
+def test_one_that_nobody_hears_ends():
+    with Apart(hang) as apart:
+        apart._receiver.close()
+        apart._process.join(60.0)
+        assert apart._process.exitcode == EXIT_UNHEARD
 
 
 def test_one_may_tell_something_before_it_returns():
