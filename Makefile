@@ -15,15 +15,13 @@ ARGS ?=
 # The environment of the interpreter that tox runs on, as `make test` has it.
 ENVIRONMENT = py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_info[:2])')
 
-# A script's own folder is not on its path in an environment (see tox.ini), so it is put there.
-IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -x testenv.allowlist_externals=env -- \
-	env PYTHONPATH=benchmarks python
+IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -- python
 
-# What the comparisons among the scripts of benchmarks/ begin with.
-BENCHMARKS := adapter consume engine journal order outage pattern publish request serialize trading \
-	venues
+# Of the environment of `make test`, the command is run as a user runs it.
+BENCH = $(IN_ENVIRONMENT) -m nautilus_enhanced.cli bench
+KEPT := --keep benchmarks/ratios.json
 
-.PHONY: help demo test long bench lint clean
+.PHONY: help demo test long bench bench-pages lint clean
 
 help:
 	@echo "make demo    watch a live node trade over the enhanced bus (ARGS='--bus both' and others;"
@@ -33,6 +31,8 @@ help:
 	@echo "             tests marked so, all benchmarks in full, and half an hour of feeding the"
 	@echo "             engines while their memory is watched (ARGS='--minutes 5')"
 	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
+	@echo "make bench-pages  the same, then write the figures of docs/ and benchmarks/ratios.json:"
+	@echo "             half an hour on a machine that does nothing else"
 	@echo "make lint    check style and formatting"
 	@echo "make clean   remove what the above made"
 
@@ -46,12 +46,17 @@ long: $(TOX)
 	$(TOX) run -e py311-patched,py312-patched,py313-patched
 	$(TOX) run -e py313-stock,py313-enhanced -- tests/contract
 	@$(IN_ENVIRONMENT) -m pytest -m long tests
-	@$(MAKE) --no-print-directory bench ARGS=
-	@$(IN_ENVIRONMENT) benchmarks/soak_dispatcher.py $(ARGS)
+	@$(BENCH)
+	@$(IN_ENVIRONMENT) -m nautilus_enhanced.benchmarks.soak_dispatcher $(ARGS)
 
 bench: $(TOX)
-	@for benchmark in $(wildcard $(BENCHMARKS:%=benchmarks/%_*.py)); do echo "$$benchmark"; \
-	$(IN_ENVIRONMENT) $$benchmark $(ARGS) || exit 1; done
+	@$(BENCH) $(ARGS)
+
+bench-pages: $(TOX)
+	@mkdir -p build
+	@$(BENCH) --quick $(KEPT)
+	@$(BENCH) --json build/bench.json --html build/bench.html $(KEPT)
+	@$(IN_ENVIRONMENT) -m nautilus_enhanced.benchmarks.pages build/bench.json docs
 
 lint: $(TOX)
 	$(TOX) run -e lint

@@ -5,33 +5,29 @@ What a mixin costs for each message that a client hands to an engine.
 
     client._handle_data(quote) ──> [mixin: count, look at every 16th] ──> bus ──> endpoint
     └──────────────── measured, with and without the mixin ──────────────────────────────┘
+    socket ──frame──> venue's client ──> the same ────────────────────────────────────────
+             └───────── measured, for each venue, with and without the mixin ─────────────┘
 
 The endpoint is a compiled function that keeps the message, so that nothing else is measured. Every
 message is counted. Market data is looked at every 16th time, for latencies and rates; what it
-would cost to look at each is measured, too. Events of orders are looked at each time.
+would cost to look at each is measured, too. Events of orders are looked at each time. The clients
+of venues are NautilusTrader's own: Binance's parses the frame itself, those of Bybit and OKX get
+what was parsed in Rust. Interactive Brokers' data goes past the methods of its clients and is seen
+at the endpoint instead.
 
 Stock and enhanced take turns of 640 messages, and the time is that of the thread: a few tenths of
 a microsecond are less than what other work of the machine adds to a round.
-
-Run: python benchmarks/adapter_overhead.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import statistics
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
-from harness import Row
-from harness import arguments
-from harness import make_row
-from harness import report
-from harness import sized
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.common.component import MessageBus
@@ -52,6 +48,17 @@ from nautilus_enhanced.adapters import mixins
 from nautilus_enhanced.adapters.meter import SAMPLE_MASK
 from nautilus_enhanced.adapters.mixing import mixed_class
 from nautilus_enhanced.adapters.observer import ClientObserver
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import LeftOut
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.rigs.venue_clients import FEEDS
+from nautilus_enhanced.benchmarks.rigs.venue_clients import VenueFeed
+from nautilus_enhanced.benchmarks.rigs.venue_clients import are_quotes
+from nautilus_enhanced.sandbox.errors import VenueError
 
 
 if TYPE_CHECKING:
@@ -59,6 +66,8 @@ if TYPE_CHECKING:
 
 
 CHUNK = 640
+RENEWED_AFTER = 100
+BUSES = ("enhanced", "stock")
 
 
 @dataclass(frozen=True)
@@ -116,82 +125,106 @@ def make_message(case: Case) -> Any:
 @contextmanager
 def looking(mask: int) -> Iterator[None]:
     """Have mixins look at market data as often as a mask says."""
-    mixins.SAMPLE_MASK = mask  # type: ignore[misc]  # to measure what is not offered
+    setattr(mixins, "SAMPLE_MASK", mask)  # noqa: B010 (a constant: to measure what is not offered)
     try:
         yield
     finally:
-        mixins.SAMPLE_MASK = SAMPLE_MASK  # type: ignore[misc]  # as it was
+        setattr(mixins, "SAMPLE_MASK", SAMPLE_MASK)  # noqa: B010 (as it was)
 
 
 class Side:
-    """One client and its endpoint, and what a chunk of messages has cost it."""
+    """
+    Clients of one kind, one after the other, and what a turn of each costs.
 
-    def __init__(self, case: Case, *, is_enhanced: bool) -> None:
-        self._got: list[Any] = []
-        self._client = make_client(case, self._got.append)
-        self._message = make_message(case)
-        self._sent = 0
+    Where a client lies in memory makes some difference, so there is another one now and then.
+
+    Parameters
+    ----------
+    case : Case
+        What is handed over.
+    is_enhanced : bool
+        Whether with the mixin.
+    """
+
+    def __init__(self, case: Case | VenueFeed, *, is_enhanced: bool) -> None:
+        self._case = case
         self._is_enhanced = is_enhanced
-        self.verified = True
-        if is_enhanced:
-            stock = type(self._client)
+        self._mask = SAMPLE_MASK if isinstance(case, VenueFeed) else case.mask
+        self._message = case.make_frame() if isinstance(case, VenueFeed) else make_message(case)
+        self._turns = 0
+        self._renew()
+
+    def _renew(self) -> None:
+        self._got: list[Any] = []
+        case = self._case
+        self._client = (
+            case.make_client(self._got.append)
+            if isinstance(case, VenueFeed)
+            else make_client(case, self._got.append)
+        )
+        self._sent = 0
+        if self._is_enhanced:
+            stock: Any = type(self._client)
             self._client.__class__ = mixed_class(stock)
             self._client.observe_with(ClientObserver("SIM", "data", stock.__name__, print))
-        self._hand_over = getattr(self._client, case.method)
+        self._hand_over = getattr(self._client, self._case.method)
 
-    def run_chunk(self) -> float:
-        """Hand over a chunk; return microseconds a message."""
+    def run_turn(self) -> Observation:
+        """Hand over messages; return microseconds a message, and whether all were, and counted."""
+        self._turns += 1
+        if self._turns % RENEWED_AFTER == 0:
+            self._renew()
         hand_over, message = self._hand_over, self._message
         self._got.clear()
-        begin = time.thread_time_ns()
-        for _ in range(CHUNK):
-            hand_over(message)
-        took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
+        with looking(self._mask):
+            begin = time.thread_time_ns()
+            for _ in range(CHUNK):
+                hand_over(message)
+            took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
         self._sent += CHUNK
-        self.verified &= len(self._got) == CHUNK and all(it is message for it in self._got)
-        return took_us
-
-    def check(self) -> bool:
-        """Return whether all messages were handed over, and counted."""
+        verified = len(self._got) == CHUNK and (
+            are_quotes(self._got)
+            if isinstance(self._case, VenueFeed)
+            else all(it is message for it in self._got)
+        )
         if self._is_enhanced:
             told = self._client.observer.statistics()
-            self.verified &= told.count == self._sent and told.errors == 0
-        return self.verified
+            verified = verified and told.count == self._sent and told.errors == 0
+        return Observation(figures={"us": took_us}, verified=verified)
 
 
-def run_round(case: Case, chunks: int) -> tuple[float, float, bool]:
-    """Return the median of either side in microseconds a message, and whether all is well."""
-    ours, theirs = Side(case, is_enhanced=True), Side(case, is_enhanced=False)
-    with looking(case.mask):
-        # The first turn of each is a warm-up.
-        took = [(ours.run_chunk(), theirs.run_chunk()) for _ in range(chunks + 1)][1:]
-    enhanced, stock = (statistics.median(side) for side in zip(*took, strict=True))
-    return enhanced, stock, ours.check() and theirs.check()
-
-
-def main() -> None:
-    """Run stock and enhanced clients in turns and print the figures."""
-    options = arguments(__doc__)
-    rounds, chunks = sized(options, 21, 11, 1), sized(options, 150, 60, 2)
-    rows: list[Row] = []
-    for case in CASES:
-        gc.collect()
-        results = [run_round(case, chunks) for _ in range(rounds)]
-        ours, theirs = [r[0] for r in results], [r[1] for r in results]
-        shared: dict[str, Any] = {
-            "verified": all(verified for *_, verified in results),
-            "parameters": {"message": case.message, "looks": case.looks},
-        }
-        excess = [us - them for us, them in zip(ours, theirs, strict=True)]
-        for name, enhanced, stock in (
-            ("adapter_overhead", ours, theirs),
-            # Stock has none over itself.
-            ("adapter_overhead excess", excess, [0.0] * rounds),
-        ):
+def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
+    """Yield a scenario for each case and each venue."""
+    for case in (*CASES, *FEEDS):
+        try:
+            sides = {bus: Side(case, is_enhanced=bus == "enhanced") for bus in BUSES}
+        except (ImportError, AttributeError, ValueError, VenueError) as error:
+            if isinstance(case, Case):
+                raise
+            yield LeftOut(f"the data client of {case.venue}", str(error))
+            continue
+        if isinstance(case, Case):
             topology = f"{case.message}, looked at {case.looks} time"
-            rows.append(make_row(name, topology, "µs/message", "lower", enhanced, stock, **shared))
-    report(rows, options)
+            parameters = {"message": case.message, "looks": case.looks}
+            rounds = size.pick(1_500, 150, 3)
+        else:
+            topology = f"a frame of {case.venue}, looked at every {SAMPLE_MASK + 1}th time"
+            parameters = {
+                "message": f"frame of {case.venue}",
+                "looks": f"every {SAMPLE_MASK + 1}th",
+            }
+            rounds = size.pick(300, 30, 3)
+        yield Scenario(
+            arms={bus: side.run_turn for bus, side in sides.items()},
+            comparisons=[Comparison(topology=topology, parameters=parameters)],
+            metrics=[
+                Metric(figure="us", unit="µs/message"),
+                # Stock has none over itself.
+                Metric(figure="us", unit="µs/message", label="excess", beyond="stock"),
+            ],
+            rounds=rounds,
+            collect=False,
+        )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="adapter_overhead", about=__doc__, scenarios=scenarios)

@@ -10,8 +10,6 @@ An entry is added to one of the streams, then a call is encoded, sent and answer
 only the call is measured. A subscription reads by the first, of which it encodes the keys once, a
 stock node by the second. So this is what a reader's cap of streams (`streams_per_reader`) costs
 every message that comes alone.
-
-Run: python benchmarks/consume_call_cost.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -20,14 +18,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import Server
-
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Curve
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
 from nautilus_enhanced.infrastructure.messagebus import ConnectionSettings
 from nautilus_enhanced.infrastructure.messagebus.connection.connector import Connector
 from nautilus_enhanced.infrastructure.messagebus.publishing.wire import EntryId
@@ -38,6 +36,8 @@ from nautilus_enhanced.infrastructure.messagebus.streams.consumer.starting impor
 
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
 
 
@@ -57,7 +57,7 @@ def prepare(connection: BusConnection, keys: list[bytes]) -> None:
 
 def run_round(
     connection: BusConnection, read_to: dict[bytes, EntryId], side: str, calls: int
-) -> list[float]:
+) -> Observation:
     """Return the microseconds of each call; each has to bring the entry that was added."""
     keys = list(read_to)
     reading = commands.GroupReading(GROUP, CONSUMER, keys)
@@ -83,43 +83,52 @@ def run_round(
             connection.ask([(added_to, commands.acknowledge(added_to, GROUP, [added]))])
         else:
             connection.ask([(added_to, command(b"XGROUP", b"SETID", added_to, GROUP, b"$"))])
-    return waits_us
+    return Observation(figures={"us": waits_us})
 
 
-def main() -> None:
-    """Measure both calls in turns, for each number of streams, and print the figures."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
-    calls = sized(options, 400, 100, 5)
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield a scenario for each number of streams."""
+    calls = size.pick(200, 40, 5)
     with Server() as server:
         connection = Connector(server.url, ConnectionSettings()).connect()
         connection.open()
-        for streams in sized(options, STREAMS, STREAMS, STREAMS[:2]):
+        for streams in size.pick(STREAMS, STREAMS[1:4], STREAMS[:2]):
             server.store.flushall()
             keys = [
                 b"trader-BENCH-001:stream:data.quotes.BINANCE.S%05d" % n for n in range(streams)
             ]
             prepare(connection, keys)
             read_to = dict.fromkeys(keys, FIRST_ID)
-            results = interleave(
-                sized(options, 5, 3, 1),
-                {
+            yield Scenario(
+                arms={
                     side: partial(run_round, connection, read_to, side, calls)
                     for side in ("enhanced", "stock")
                 },
-            )
-            rows += latency_rows(
-                "consume_call_cost",
-                f"{streams:,} streams, XREADGROUP, XREAD",
-                results,
-                {"p50": 0.5, "p99": 0.99},
-                verified=True,
-                parameters={"streams": streams},
-                unit="µs",
+                comparisons=[
+                    Comparison(
+                        topology=f"{streams:,} streams, XREADGROUP, XREAD",
+                        parameters={"streams": streams},
+                    )
+                ],
+                metrics=percentiles("us", "µs", {"p50": 0.5, "p99": 0.99}),
+                rounds=size.pick(3, 3, 1),
             )
         connection.close()
-    report(rows, options)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    name="consume_call_cost",
+    about=__doc__,
+    scenarios=scenarios,
+    curves=(
+        Curve(
+            title="What a call for new entries costs, by streams",
+            row="consume_call_cost p50",
+            parameter="streams",
+            axis="streams that one call asks for",
+            why="The server looks at each stream that is named, whether or not it has anything: "
+            "from about a hundred on that is more than the way there and back, and beyond it the "
+            "cost grows with the streams. So readers share them out (streams_per_reader).",
+        ),
+    ),
+)

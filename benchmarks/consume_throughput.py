@@ -13,36 +13,33 @@ a handler that notes the payload; that all came, once and in order, is looked at
 round is a process of its own with a group of its own. As many entries are asked for at once as a
 subscription asks for by default. Twins that are not installed are left out and named; those that
 handle a few thousand messages a second get a part of the messages.
-
-Run: python benchmarks/consume_throughput.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import statistics
-import sys
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import NamedTuple
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import run_child
-from harness import sized
-from publishing import NAMING
-from publishing import Server
-from stream_consumer import quote
-from stream_consumer import topic_of
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import LeftOut
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import call_apart
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import consume
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import quote
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import topic_of
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 FILLED_AT_ONCE = 1_000
@@ -71,6 +68,8 @@ PAIRS = (
     (Case("async"), Case("faststream")),
     (Case("async"), Case("streaq")),
 )
+# The pairs of runs that are not full.
+QUICKLY = (Case("loop"), Case("thread"))
 # Of those that take a moment for each message.
 PARTS = {"faststream": 20, "streaq": 50, "async": 4, "4 threads": 2}
 DISTRIBUTIONS = {"redis-py": "redis", "faststream": "faststream", "streaq": "streaq"}
@@ -83,7 +82,7 @@ def versions() -> dict[str, str]:
         try:
             found[kind] = importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
-            print(f"{kind} is left out: it is not installed", file=sys.stderr)
+            continue
     return found
 
 
@@ -95,61 +94,61 @@ def fill(server: Server, messages: int) -> None:
         with server.store.pipeline(transaction=False) as pipeline:
             for number in range(at, min(messages, at + FILLED_AT_ONCE)):
                 fields = {"topic": topic, "payload": quote(number), "type": "", "encoding": "Json"}
-                pipeline.xadd(key, fields)  # type: ignore[arg-type]  # it wants what is less exact
+                pipeline.xadd(key, fields)
             pipeline.execute()
 
 
-def run_round(server: Server, case: Case, messages: int, names: count[int]) -> dict[str, Any]:
+def run_round(server: Server, case: Case, messages: int, names: count[int]) -> Observation:
     """Return what a consumer in a process of its own found."""
     group = f"round-{next(names)}"
-    found: dict[str, Any] = run_child(
-        "stream_consumer.py", server.url, group, case.kind, case.body, messages
-    )
+    found = call_apart(consume, server.url, group, case.kind, case.body, messages)
+    verified = found["verified"]
     if case.kind != "streaq":
         key = NAMING.key(topic_of(messages))
-        found["verified"] &= not server.store.xpending(key, group)["pending"]
+        verified &= not server.store.xpending(key, group)["pending"]
         server.store.xgroup_destroy(key, group)
-    return found
+    return Observation(figures={"rate": found["rate"]}, verified=verified)
 
 
-def main() -> None:
-    """Run all consumers in turns and print the figures."""
-    options = arguments(__doc__)
-    messages = sized(options, 200_000, 50_000, 2_000)
+def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
+    """Yield all consumers on one server."""
+    messages = size.pick(60_000, 15_000, 2_000)
     installed = versions()
+    for kind in DISTRIBUTIONS.keys() - installed.keys():
+        yield LeftOut(f"the twin {kind}", "it is not installed")
     pairs = [pair for pair in PAIRS if pair[1].kind in installed]
+    if size is not Size.FULL:
+        pairs = [pair for pair in pairs if pair[0] in QUICKLY]
     cases = dict.fromkeys([case for pair in pairs for case in pair] + [CEILING])
     sizes = {case: max(500, messages // PARTS.get(case.kind, 1)) for case in cases}
     names = count()
     with Server() as server:
-        for size in sorted(set(sizes.values())):
-            fill(server, size)
-        sides: dict[str, Callable[[], dict[str, Any]]] = {
-            str(case): partial(run_round, server, case, sizes[case], names) for case in cases
-        }
-        results = interleave(sized(options, 5, 2, 1), sides)
-    rates = {name: [found["rate"] for found in rounds] for name, rounds in results.items()}
-    verified = {name: all(f["verified"] for f in rounds) for name, rounds in results.items()}
-    rows: list[Row] = [
-        make_row(
-            "consume_throughput",
-            f"one stream, 200 bytes, {ours}, {twin.kind} {installed[twin.kind]}, socket",
-            "msg/s",
-            "higher",
-            rates[str(ours)],
-            rates[str(twin)],
-            statistics.median(rates[str(CEILING)]),
-            verified=verified[str(ours)] and verified[str(twin)] and verified[str(CEILING)],
-            parameters={
-                "handler": ours.kind,
-                "body": ours.body,
-                "twin": f"{twin.kind} {installed[twin.kind]}",
+        for one in sorted(set(sizes.values())):
+            fill(server, one)
+        yield Scenario(
+            arms={
+                str(case): partial(run_round, server, case, sizes[case], names) for case in cases
             },
+            comparisons=[
+                Comparison(
+                    topology=(
+                        f"one stream, 200 bytes, {ours}, {twin.kind} {installed[twin.kind]}, socket"
+                    ),
+                    enhanced=str(ours),
+                    stock=str(twin),
+                    ceiling=str(CEILING),
+                    parameters={
+                        "handler": ours.kind,
+                        "body": ours.body,
+                        "twin": f"{twin.kind} {installed[twin.kind]}",
+                    },
+                )
+                for ours, twin in pairs
+            ],
+            metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
+            rounds=size.pick(3, 2, 1),
+            warm_up=False,
         )
-        for ours, twin in pairs
-    ]
-    report(rows, options)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="consume_throughput", about=__doc__, scenarios=scenarios)

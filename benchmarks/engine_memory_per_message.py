@@ -18,8 +18,6 @@ a queue allocates at once in blocks or frees only later is in the figures as it 
 Collections are those of Python's garbage collector, by their number, the longest and their sum.
 A heap of live objects like a node's is there, since NautilusTrader is imported; a larger heap has
 longer collections on either bus.
-
-Run: python benchmarks/engine_memory_per_message.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -28,22 +26,30 @@ import asyncio
 import gc
 import tracemalloc
 from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
-from engines import Rig
-from engines import on_a_loop
-from harness import CollectorWatch
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+LOOPS = ("uvloop", "asyncio")
 
 
 async def run_memory_round(
     bus: str, kind: str, messages: int, loop: asyncio.AbstractEventLoop
-) -> tuple[float, float, bool]:
+) -> Observation:
     """Return bytes a message at rest and while posted, and whether all wait in the queue."""
     # Not started: what is posted is queued and stays.
     rig = Rig(bus, loop)
@@ -68,12 +74,13 @@ async def run_memory_round(
     verified = size() == messages
     rig.start()
     await rig.stop()
-    return (after - before) / messages, (peak - before) / messages, verified
+    figures = {"at rest": (after - before) / messages, "while posted": (peak - before) / messages}
+    return Observation(figures=figures, verified=verified)
 
 
 async def run_collector_round(
     bus: str, quotes: int, loop: asyncio.AbstractEventLoop
-) -> tuple[float, float, float, bool]:
+) -> Observation:
     """Return the number of collections, the longest, all, and whether all quotes were handled."""
     rig = Rig(bus, loop).start()
     await asyncio.sleep(0)
@@ -85,78 +92,58 @@ async def run_collector_round(
                 process(quote)
         await rig.drained(quotes)
     await rig.stop()
-    figures = (float(len(collector.pauses)), collector.longest_ms, collector.total_ms)
-    return *figures, rig.handled == quotes
-
-
-def memory_rows(loop_name: str, messages: int, rounds: int) -> list[Row]:
-    """Measure the bytes of quotes and of order events."""
-    rows = []
-    for kind in ("quotes", "order events"):
-        sides = {
-            bus: partial(on_a_loop, loop_name, partial(run_memory_round, bus, kind, messages))
-            for bus in ("enhanced", "stock")
-        }
-        results = interleave(rounds, sides)
-        verified = all(result[2] for side in results.values() for result in side)
-        for index, state in enumerate(("at rest", "while posted")):
-            values = {bus: [result[index] for result in side] for bus, side in results.items()}
-            rows.append(
-                make_row(
-                    f"engine_memory_per_message {state}",
-                    f"{messages:,} {kind}, {loop_name}",
-                    "bytes",
-                    "lower",
-                    values["enhanced"],
-                    values["stock"],
-                    verified=verified,
-                    parameters={"kind": kind, "loop": loop_name},
-                )
-            )
-    return rows
-
-
-def collector_rows(loop_name: str, quotes: int, rounds: int) -> list[Row]:
-    """Measure the collections while quotes wait."""
-    sides = {
-        bus: partial(on_a_loop, loop_name, partial(run_collector_round, bus, quotes))
-        for bus in ("enhanced", "stock")
+    figures = {
+        "collections": float(len(collector.pauses)),
+        "longest": collector.longest_ms,
+        "all": collector.total_ms,
     }
-    results = interleave(rounds, sides)
-    verified = all(result[3] for side in results.values() for result in side)
-    rows = []
-    for index, (name, unit) in enumerate(
-        (("collections", "count"), ("longest collection", "ms"), ("all collections", "ms"))
-    ):
-        values = {bus: [result[index] for result in side] for bus, side in results.items()}
-        rows.append(
-            make_row(
-                f"engine_memory_per_message {name}",
-                f"{quotes:,} quotes, {loop_name}",
-                unit,
-                "lower",
-                values["enhanced"],
-                values["stock"],
-                verified=verified,
-                parameters={"loop": loop_name},
+    return Observation(figures=figures, verified=rig.handled == quotes)
+
+
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield, on both event loops, what waiting messages weigh, and what that makes collected."""
+    messages, quotes = size.pick(100_000, 10_000, 2_000), size.pick(200_000, 30_000, 2_000)
+    for loop_name in size.pick(LOOPS, LOOPS[:1], LOOPS):
+        for kind in ("quotes", "order events"):
+            yield Scenario(
+                arms={
+                    bus: partial(
+                        on_a_loop, loop_name, partial(run_memory_round, bus, kind, messages)
+                    )
+                    for bus in ("enhanced", "stock")
+                },
+                comparisons=[
+                    Comparison(
+                        topology=f"{messages:,} {kind}, {loop_name}",
+                        parameters={"kind": kind, "loop": loop_name},
+                    )
+                ],
+                metrics=[
+                    Metric(figure=state, unit="bytes", label=state)
+                    for state in ("at rest", "while posted")
+                ],
+                rounds=size.pick(3, 3, 1),
+                # Bytes are bytes from the first time on.
+                warm_up=False,
             )
+        yield Scenario(
+            arms={
+                bus: partial(on_a_loop, loop_name, partial(run_collector_round, bus, quotes))
+                for bus in ("enhanced", "stock")
+            },
+            comparisons=[
+                Comparison(
+                    topology=f"{quotes:,} quotes, {loop_name}", parameters={"loop": loop_name}
+                )
+            ],
+            metrics=[
+                Metric(figure="collections", unit="count", label="collections"),
+                Metric(figure="longest", unit="ms", label="longest collection"),
+                Metric(figure="all", unit="ms", label="all collections"),
+            ],
+            rounds=size.pick(3, 3, 1),
+            warm_up=False,
         )
-    return rows
 
 
-def main() -> None:
-    """Run both event loops and print the figures."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
-    for loop_name in ("uvloop", "asyncio"):
-        rows += memory_rows(
-            loop_name, sized(options, 200_000, 50_000, 2_000), sized(options, 3, 2, 1)
-        )
-        rows += collector_rows(
-            loop_name, sized(options, 500_000, 100_000, 2_000), sized(options, 5, 2, 1)
-        )
-    report(rows, options)
-
-
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="engine_memory_per_message", about=__doc__, scenarios=scenarios)

@@ -10,8 +10,6 @@ What an order event costs when there is no backlog: 1,000 quotes a second, and e
 Quotes and events have their times from the start, and an event's wait is measured from the time
 at which it was due, not from when the thread got round to sending it: what delays the sender is
 part of the wait. The times of the events are random, the same on both sides.
-
-Run: python benchmarks/order_event_at_low_load.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -21,16 +19,21 @@ import random
 import threading
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
-from engines import Rig
-from engines import on_a_loop
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 QUOTES_PER_S = 1_000
@@ -47,7 +50,7 @@ class Event(NamedTuple):
 
 async def run_round(
     bus: str, seconds: float, work_us: float, seed: int, loop: asyncio.AbstractEventLoop
-) -> tuple[list[float], bool]:
+) -> Observation:
     """Return the waits in milliseconds, and whether everything arrived."""
     rig = Rig(bus, loop).start()
     rig.work_s = work_us * 1e-6
@@ -80,31 +83,32 @@ async def run_round(
     await asyncio.sleep(0.05)
     sender.join()
     await rig.stop()
-    return waits_ms, len(waits_ms) == events and rig.handled == len(quotes)
+    verified = len(waits_ms) == events and rig.handled == len(quotes)
+    return Observation(figures={"ms": waits_ms}, verified=verified)
 
 
-def main() -> None:
-    """Run both event loops, with both kinds of handlers, and print the figures."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
-    seconds = sized(options, 5.0, 2.0, 0.2)
-    for loop_name in ("uvloop", "asyncio"):
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield both event loops, with both kinds of handlers."""
+    seconds = size.pick(2.0, 0.4, 0.2)
+    for loop_name in size.pick(("uvloop", "asyncio"), ("uvloop",), ("uvloop", "asyncio")):
         for work_us in (0.0, 20.0):
-            sides = {
-                bus: partial(on_a_loop, loop_name, partial(run_round, bus, seconds, work_us, 1))
-                for bus in ("enhanced", "stock")
-            }
-            results = interleave(sized(options, 3, 2, 1), sides)
-            rows += latency_rows(
-                "order_event_at_low_load",
-                f"{QUOTES_PER_S:,} quotes/s, {work_us:.0f} µs handlers, {loop_name}",
-                {bus: [waits for waits, _ in rounds] for bus, rounds in results.items()},
-                {"p50": 0.5, "p99": 0.99},
-                verified=all(arrived for rounds in results.values() for _, arrived in rounds),
-                parameters={"work_us": work_us, "loop": loop_name},
+            yield Scenario(
+                arms={
+                    bus: partial(on_a_loop, loop_name, partial(run_round, bus, seconds, work_us, 1))
+                    for bus in ("enhanced", "stock")
+                },
+                comparisons=[
+                    Comparison(
+                        topology=(
+                            f"{QUOTES_PER_S:,} quotes/s, {work_us:.0f} µs handlers, {loop_name}"
+                        ),
+                        parameters={"work_us": work_us, "loop": loop_name},
+                    )
+                ],
+                metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
+                rounds=size.pick(3, 3, 1),
+                warm_up=False,
             )
-    report(rows, options)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="order_event_at_low_load", about=__doc__, scenarios=scenarios)

@@ -15,42 +15,65 @@ the worst moment: a whole slice is still to come. Percentiles are of all samples
 `undisturbed` are the samples in which neither the garbage collector ran nor the system gave the
 processor to somebody else. Stock's are all its samples there: its waits are so long that hardly
 any is undisturbed, and a disturbance is a small part of them.
-
-Run: python benchmarks/order_event_behind_burst.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
-from dataclasses import field
 from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
-from engines import Rig
-from engines import on_a_loop
-from harness import CollectorWatch
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import preemptions
-from harness import report
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Curve
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.harness import preemptions
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 # Order events for each backlog, at most.
 EVENTS = 25
+LOOP_NAMES = ("uvloop", "asyncio")
 
-
-@dataclass
-class Sample:
-    """What one round found: waits in milliseconds, and those that nothing else disturbed."""
-
-    waits_ms: list[float] = field(default_factory=list)
-    undisturbed_ms: list[float] = field(default_factory=list)
-    verified: bool = True
+TAILS = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+METRICS = (
+    *percentiles("ms", "ms", TAILS),
+    Metric(
+        figure="undisturbed_ms",
+        others_figure="ms",
+        unit="ms",
+        label="p99 undisturbed",
+        share=0.99,
+    ),
+)
+# Quotes, microseconds of work in their handler, backlogs in a round.
+FULL = (
+    (100, 0.0, 100),
+    (100, 20.0, 50),
+    (1_000, 0.0, 40),
+    (1_000, 20.0, 10),
+    (10_000, 0.0, 10),
+    (10_000, 20.0, 3),
+    (50_000, 0.0, 3),
+    (50_000, 20.0, 1),
+    (500_000, 0.0, 1),
+)
+# On the other event loop: the dispatcher is the same.
+FEWER = ((1_000, 0.0, 40), (10_000, 20.0, 3))
+QUICK = ((1_000, 0.0, 10), (10_000, 20.0, 1))
+TINY = ((1_000, 0.0, 2),)
 
 
 async def run_round(
@@ -61,12 +84,14 @@ async def run_round(
     loop: asyncio.AbstractEventLoop,
     *,
     slice_us: int | None = None,
-) -> Sample:
+) -> Observation:
     """Send order events behind each of some backlogs."""
     rig = Rig(bus, loop, slice_us).start()
     rig.work_s = work_us * 1e-6
     quotes = rig.make_quotes(backlog)
-    sample = Sample()
+    waits_ms: list[float] = []
+    undisturbed_ms: list[float] = []
+    verified = True
     process = rig.data.process
     goal = 0
     with CollectorWatch() as collector:
@@ -80,18 +105,19 @@ async def run_round(
                 waiting = goal - rig.handled
                 if waiting < backlog / 2:
                     # Without a backlog in front of the first event nothing was measured.
-                    sample.verified = sample.verified and number > 0
+                    verified = verified and number > 0
                     break
                 preempted = preemptions()
                 begin, end = await _send_event(rig, loop)
                 wait_ms = (end - begin) * 1e3
-                sample.waits_ms.append(wait_ms)
+                waits_ms.append(wait_ms)
                 if preemptions() == preempted and not collector.paused_ms(begin, end):
-                    sample.undisturbed_ms.append(wait_ms)
+                    undisturbed_ms.append(wait_ms)
             await rig.drained(goal)
-            sample.verified = sample.verified and rig.handled == goal
+            verified = verified and rig.handled == goal
     await rig.stop()
-    return sample
+    figures = {"ms": waits_ms, "undisturbed_ms": undisturbed_ms}
+    return Observation(figures=figures, verified=verified)
 
 
 async def _send_event(rig: Rig, loop: asyncio.AbstractEventLoop) -> tuple[float, float]:
@@ -111,57 +137,43 @@ async def _send_event(rig: Rig, loop: asyncio.AbstractEventLoop) -> tuple[float,
     return begin, await arrived
 
 
-def main() -> None:
-    """Run all combinations and print them."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
-    # Quotes, microseconds of work in their handler, backlogs in a round.
-    full = [
-        (1_000, 0.0, 100),
-        (1_000, 20.0, 20),
-        (10_000, 0.0, 20),
-        (10_000, 20.0, 8),
-        (50_000, 0.0, 5),
-        (50_000, 20.0, 2),
-        (500_000, 0.0, 2),
-        (500_000, 20.0, 1),
-    ]
-    quick = [(10_000, 0.0, 10), (10_000, 20.0, 4)]
-    for loop_name in ("uvloop", "asyncio"):
-        for backlog, work_us, backlogs in sized(options, full, quick, [(1_000, 0.0, 2)]):
-            sides = {
-                bus: partial(
-                    on_a_loop, loop_name, partial(run_round, bus, backlog, work_us, backlogs)
-                )
-                for bus in ("enhanced", "stock")
-            }
-            results = interleave(sized(options, 3, 2, 1), sides)
-            verified = all(sample.verified for side in results.values() for sample in side)
-            topology = f"{backlog:,} quotes, {work_us:.0f} µs handlers, {loop_name}"
-            parameters = {"backlog": backlog, "work_us": work_us, "loop": loop_name}
-            rows += latency_rows(
-                "order_event_behind_burst",
-                topology,
-                {bus: [s.waits_ms for s in samples] for bus, samples in results.items()},
-                {"p50": 0.5, "p99": 0.99, "max": 1.0},
-                verified=verified,
-                parameters=parameters,
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield backlogs of all lengths, with both kinds of handlers, on both event loops."""
+    for loop_name in size.pick(LOOP_NAMES, LOOP_NAMES[:1], LOOP_NAMES):
+        full = FULL if loop_name == LOOP_NAMES[0] else FEWER
+        for backlog, work_us, backlogs in size.pick(full, QUICK, TINY):
+            yield Scenario(
+                arms={
+                    bus: partial(
+                        on_a_loop, loop_name, partial(run_round, bus, backlog, work_us, backlogs)
+                    )
+                    for bus in ("enhanced", "stock")
+                },
+                comparisons=[
+                    Comparison(
+                        topology=f"{backlog:,} quotes, {work_us:.0f} µs handlers, {loop_name}",
+                        parameters={"backlog": backlog, "work_us": work_us, "loop": loop_name},
+                    )
+                ],
+                metrics=METRICS,
+                rounds=3,
             )
-            undisturbed = {
-                "enhanced": [s.undisturbed_ms for s in results["enhanced"]],
-                "stock": [s.waits_ms for s in results["stock"]],
-            }
-            if any(undisturbed["enhanced"]):  # on a busy machine there may be none
-                rows += latency_rows(
-                    "order_event_behind_burst",
-                    topology,
-                    undisturbed,
-                    {"p99 undisturbed": 0.99},
-                    verified=verified,
-                    parameters=parameters,
-                )
-    report(rows, options)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(
+    name="order_event_behind_burst",
+    about=__doc__,
+    scenarios=scenarios,
+    curves=(
+        Curve(
+            title="How long an order event waits behind a backlog",
+            row="order_event_behind_burst p50",
+            parameter="backlog",
+            axis="quotes that wait",
+            why="Stock serves every quote of the backlog first: its line has slope 1 throughout. "
+            "Ours is bounded by one slice of the dispatcher: it bends once, where a backlog is "
+            "longer than a slice (500 µs), and is level from there on.",
+            split=("work_us", "loop"),
+        ),
+    ),
+)

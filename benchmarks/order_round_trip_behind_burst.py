@@ -11,48 +11,61 @@ How long a market order takes in a whole node while quotes are queued, from subm
 A real `TradingNode` on its own event loop, in a process of its own for each round; the venue is
 in the process and fills at once, at the price of its own market. The order is submitted when the
 burst is queued and not yet handled. `undisturbed` is as in ``order_event_behind_burst.py``.
-
-Run: python benchmarks/order_round_trip_behind_burst.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import time
 from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
-from harness import CollectorWatch
-from harness import Row
-from harness import interleave
-from harness import latency_rows
-from harness import parser
-from harness import preemptions
-from harness import report
-from harness import run_child
-from harness import sized
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import CollectorWatch
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import call_apart
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.harness import preemptions
+from nautilus_enhanced.benchmarks.rigs.venue import InstantVenue
+from nautilus_enhanced.benchmarks.rigs.venue import Trader
+from nautilus_enhanced.benchmarks.rigs.venue import make_node
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+# What a node runs on: it sets uvloop's policy itself.
+LOOP = "uvloop"
+METRICS = (
+    *percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}),
+    Metric(
+        figure="undisturbed_ms",
+        others_figure="ms",
+        unit="ms",
+        label="p99 undisturbed",
+        share=0.99,
+    ),
+)
 
 
 def measure(bus: str, work_us: float, backlog: int, orders: int) -> dict[str, Any]:
     """Run a node, and in it one order behind each of some backlogs."""
-    # The parent needs none of this, and a node is only built here.
-    from venue import InstantVenue  # noqa: PLC0415
-    from venue import Trader  # noqa: PLC0415
-    from venue import make_node  # noqa: PLC0415
-
     venue = InstantVenue()
     node = make_node(bus, venue)
     trader = Trader(venue, work_us * 1e-6)
     node.trader.add_strategy(trader)
     node.build()
-    loop = node.get_event_loop()
+    loop: Any = node.get_event_loop()
     found: dict[str, Any] = {
-        "loop": type(loop).__module__.partition(".")[0],
         "waits_ms": [],
         "undisturbed_ms": [],
-        "verified": True,
+        "verified": type(loop).__module__.partition(".")[0] == LOOP,
     }
 
     async def play() -> None:
@@ -94,45 +107,32 @@ def measure(bus: str, work_us: float, backlog: int, orders: int) -> dict[str, An
     return found
 
 
-def main() -> None:
-    """Run all combinations and print them."""
-    made = parser(__doc__)
-    made.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
-    options = made.parse_args()
-    if options.child:
-        bus, work_us, backlog, orders = options.child
-        print(json.dumps(measure(bus, float(work_us), int(backlog), int(orders))))
-        return
-    rows: list[Row] = []
-    backlog = sized(options, 10_000, 10_000, 2_000)
-    for work_us in (0.0, 20.0):
-        orders = sized(options, 25, 6, 2)
-        sides = {
-            bus: partial(run_child, __file__, "--child", bus, work_us, backlog, orders)
-            for bus in ("enhanced", "stock")
-        }
-        results = interleave(sized(options, 8, 2, 1), sides)
-        verified = all(result["verified"] for side in results.values() for result in side)
-        (loop_name,) = {result["loop"] for side in results.values() for result in side}
-        topology = f"{backlog:,} quotes, {work_us:.0f} µs handlers, {loop_name}"
-        parameters = {"backlog": backlog, "work_us": work_us, "loop": loop_name}
-        waits = {bus: [result["waits_ms"] for result in side] for bus, side in results.items()}
-        undisturbed = waits | {"enhanced": [r["undisturbed_ms"] for r in results["enhanced"]]}
-        for rounds, shares in (
-            (waits, {"p50": 0.5, "p99": 0.99}),
-            (undisturbed, {"p99 undisturbed": 0.99}),
-        ):
-            if any(rounds["enhanced"]):
-                rows += latency_rows(
-                    "order_round_trip_behind_burst",
-                    topology,
-                    rounds,
-                    shares,
-                    verified=verified,
-                    parameters=parameters,
+def run_round(bus: str, work_us: float, backlog: int, orders: int) -> Observation:
+    """Run a node in a process of its own."""
+    found = call_apart(measure, bus, work_us, backlog, orders)
+    figures = {"ms": found["waits_ms"], "undisturbed_ms": found["undisturbed_ms"]}
+    return Observation(figures=figures, verified=found["verified"])
+
+
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield both kinds of handlers."""
+    backlog, orders = size.pick(10_000, 10_000, 2_000), size.pick(10, 3, 2)
+    for work_us in size.pick((0.0, 20.0), (20.0,), (0.0, 20.0)):
+        yield Scenario(
+            arms={
+                bus: partial(run_round, bus, work_us, backlog, orders)
+                for bus in ("enhanced", "stock")
+            },
+            comparisons=[
+                Comparison(
+                    topology=f"{backlog:,} quotes, {work_us:.0f} µs handlers, {LOOP}",
+                    parameters={"backlog": backlog, "work_us": work_us, "loop": LOOP},
                 )
-    report(rows, options)
+            ],
+            metrics=METRICS,
+            rounds=size.pick(5, 2, 1),
+            warm_up=False,
+        )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="order_round_trip_behind_burst", about=__doc__, scenarios=scenarios)

@@ -24,8 +24,6 @@ was waited for one, and `arrived` is the share of what was published since the s
 
 Each side runs in a process of its own. Wanted: 2 s at most until the first entry, 60,000 entries a
 second while catching up, growth below the ceiling, 1 ms for the longest call, 100 µs of excess.
-
-Run: python benchmarks/outage_recovery.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -36,35 +34,35 @@ import os
 import resource
 import signal
 import socket
-import statistics
 import threading
 import time
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
 import redis
-from harness import Row
-from harness import make_row
-from harness import parser
-from harness import percentile
-from harness import preemptions
-from harness import report
-from harness import run_child
-from harness import sized
-from publishing import NAMING
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
-from trading_thread_interference import calibrate
-from trading_thread_interference import do_nothing
-from trading_thread_interference import work
 
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import call_apart
+from nautilus_enhanced.benchmarks.harness import preemptions
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
+from nautilus_enhanced.benchmarks.trading_thread_interference import calibrate
+from nautilus_enhanced.benchmarks.trading_thread_interference import do_nothing
+from nautilus_enhanced.benchmarks.trading_thread_interference import work
 from nautilus_enhanced.infrastructure.messagebus.monitoring.metrics import ENTRY_BYTES
 from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 
@@ -74,7 +72,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-SIDES = ("enhanced", "stock 10", "control")
+STOCK = "stock 10"
+SIDES = ("enhanced", STOCK, "control")
 RATE = 20_000
 TICK_S = 0.001
 PER_TICK = round(RATE * TICK_S)
@@ -89,6 +88,26 @@ POLL_S = 0.001
 SAMPLE_S = 0.1
 PAGE_BYTES = resource.getpagesize()
 MB = 1e6
+# What a lane may hold, by the bus's own measure.
+LANE_MB = LANE * (len(payload(0)) + ENTRY_BYTES) / MB
+# The control's is what the measurements themselves take.
+GROWTH = Metric(figure="growth_mb", unit="MB", label="growth", beyond="control")
+CALLS = (
+    Metric(figure="longest_us", unit="µs", label="longest call", is_driven=True),
+    Metric(figure="longest_calm_us", unit="µs", label="longest call undisturbed", is_driven=True),
+    Metric(figure="delays_us", unit="µs", label="p99", share=0.99),
+    Metric(figure="undisturbed_us", unit="µs", label="p99 undisturbed", share=0.99),
+)
+EXCESS = (
+    Metric(figure="delays_us", unit="µs", label="p99 excess", share=0.99, beyond="control"),
+    Metric(
+        figure="undisturbed_us",
+        unit="µs",
+        label="p99 undisturbed excess",
+        share=0.99,
+        beyond="control",
+    ),
+)
 
 
 class Feed(threading.Thread):
@@ -136,7 +155,7 @@ def resident_mb() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES / MB
 
 
-def numbers(store: redis.Redis) -> Iterator[int]:
+def numbers(store: Any) -> Iterator[int]:
     """Return the numbers of the entries, in the order of the stream."""
     begin: bytes | str = "-"
     while entries := store.xrange(NAMING.key(TOPIC), begin, count=10_000):
@@ -189,7 +208,7 @@ def trade(publish: Callable[[str, bytes], object], seconds: float, steps: int) -
         "longest_us": longest * 1e6,
         "longest_calm_us": longest_calm * 1e6,
         "growth_mb": resident_mb() - first,
-        "published": number + PER_TICK,
+        "published": float(number + PER_TICK),
     }
 
 
@@ -240,7 +259,8 @@ def run_catch_up(kind: str, seconds: float) -> dict[str, Any]:
         in_order = server.is_in_order(range(published))
         if kind != "enhanced":
             publisher.give_up()
-        return {"rate": rate, "seconds": elapsed, "verified": verified and in_order}
+        # What stock makes of it is what is measured.
+        return {"rate": rate, "verified": kind != "enhanced" or (verified and in_order)}
 
 
 def answers(port: int) -> bool:
@@ -284,7 +304,8 @@ def run_recovery(kind: str, seconds: float, limit_s: float) -> dict[str, Any]:
         return {
             "waited_s": waited,
             "arrived": 100.0 * came / (published - killed_at),
-            "verified": is_whole(found, published - 1),
+            # What stock loses is what is measured.
+            "verified": kind != "enhanced" or is_whole(found, published - 1),
         }
 
 
@@ -308,127 +329,55 @@ class EmbeddedServerLater:
         self._thread.join(20.0)
 
 
-def run_side(kind: str, frozen_s: float, outage_s: float, limit_s: float) -> dict[str, Any]:
-    """Run everything of one side; its memory first, while the process is young."""
-    told = {"frozen": run_frozen(kind, frozen_s)}
-    if kind != "control":
-        told["catch_up"] = run_catch_up(kind, outage_s)
-        told["recovery"] = run_recovery(kind, outage_s, limit_s)
-    return told
+def run_apart(function: Callable[..., dict[str, Any]], *arguments: Any) -> Observation:
+    """Run a part of a side in a process of its own."""
+    told = call_apart(function, *arguments)
+    verified = bool(told.pop("verified"))
+    return Observation(figures=told, verified=verified)
 
 
-# -- rows ----------------------------------------------------------------------------------------
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield the server frozen, going on, and killed."""
+    frozen_s = size.pick(6.0, 0.5, 0.5)
+    outage_s, limit_s = size.pick((2.0, 4.0), (0.3, 0.8), (0.3, 1.0))
+    # A full lane, and what stock makes of an outage, are the same each time.
+    rounds, few = size.pick(3, 2, 1), size.pick(2, 1, 1)
+    frozen_for = f"{RATE:,}/s, frozen {frozen_s:g} s"
+    for_a_while = f"{RATE:,}/s, {outage_s:g} s"
+    yield Scenario(
+        arms={kind: partial(run_apart, run_frozen, kind, frozen_s) for kind in SIDES}
+        | {"lane": lambda: Observation(figures={"growth_mb": LANE_MB})},
+        comparisons=[
+            Comparison(topology=frozen_for, stock=STOCK, ceiling="lane", metrics=[GROWTH]),
+            Comparison(topology=frozen_for, stock=STOCK, ceiling="control", metrics=CALLS),
+            Comparison(topology=frozen_for, stock=STOCK, metrics=EXCESS),
+        ],
+        metrics=(),
+        rounds=rounds,
+        # Every process is new.
+        warm_up=False,
+    )
+    yield Scenario(
+        arms={kind: partial(run_apart, run_catch_up, kind, outage_s) for kind in SIDES[:2]},
+        comparisons=[Comparison(topology=for_a_while, stock=STOCK)],
+        metrics=[
+            Metric(figure="rate", unit="msg/s", better="higher", label="catch-up", is_driven=True)
+        ],
+        rounds=few,
+        warm_up=False,
+    )
+    yield Scenario(
+        arms={
+            kind: partial(run_apart, run_recovery, kind, outage_s, limit_s) for kind in SIDES[:2]
+        },
+        comparisons=[Comparison(topology=for_a_while, stock=STOCK)],
+        metrics=[
+            Metric(figure="waited_s", unit="s", label="first entry", is_driven=True),
+            Metric(figure="arrived", unit="%", better="higher", label="arrived", is_driven=True),
+        ],
+        rounds=few,
+        warm_up=False,
+    )
 
 
-def rows_of(rounds: dict[str, list[dict[str, Any]]], frozen_s: float, outage_s: float) -> list[Row]:
-    """Return the rows."""
-
-    def told(kind: str, part: str, name: str) -> list[Any]:
-        return [one[part][name] for one in rounds[kind]]
-
-    def p99(kind: str, name: str = "delays_us") -> list[float]:
-        return [percentile(one["frozen"][name], 0.99) for one in rounds[kind]]
-
-    def tail_rows(label: str, name: str) -> list[Row]:
-        quiet = statistics.median(p99(control, name))
-        found = {kind: p99(kind, name) for kind in (ours, stock)}
-        beyond = {kind: [max(0.0, one - quiet) for one in found[kind]] for kind in found}
-        return [
-            make_row(
-                f"outage_recovery {label}{what}",
-                frozen_for,
-                "µs",
-                "lower",
-                of[ours],
-                of[stock],
-                ceiling,
-                verified=is_well["frozen"],
-            )
-            for what, of, ceiling in (("", found, quiet), (" excess", beyond, None))
-        ]
-
-    ours, stock, control = SIDES
-    # What the measurements themselves take.
-    own_mb = statistics.median(told(control, "frozen", "growth_mb"))
-    frozen_for, killed_for = f"{RATE:,}/s, frozen {frozen_s:g} s", f"{RATE:,}/s, {outage_s:g} s"
-    is_well = {part: all(told(ours, part, "verified")) for part in rounds[ours][0]}
-    return [
-        make_row(
-            "outage_recovery first entry",
-            killed_for,
-            "s",
-            "lower",
-            told(ours, "recovery", "waited_s"),
-            told(stock, "recovery", "waited_s"),
-            verified=is_well["recovery"],
-        ),
-        make_row(
-            "outage_recovery arrived",
-            killed_for,
-            "%",
-            "higher",
-            told(ours, "recovery", "arrived"),
-            told(stock, "recovery", "arrived"),
-            verified=is_well["recovery"],
-        ),
-        make_row(
-            "outage_recovery catch-up",
-            killed_for,
-            "msg/s",
-            "higher",
-            told(ours, "catch_up", "rate"),
-            told(stock, "catch_up", "rate"),
-            verified=is_well["catch_up"],
-        ),
-        make_row(
-            "outage_recovery growth",
-            frozen_for,
-            "MB",
-            "lower",
-            *(
-                [max(0.0, mb - own_mb) for mb in told(kind, "frozen", "growth_mb")]
-                for kind in (ours, stock)
-            ),
-            LANE * (len(payload(0)) + ENTRY_BYTES) / MB,
-            verified=is_well["frozen"],
-        ),
-        *(
-            make_row(
-                f"outage_recovery longest call{what}",
-                frozen_for,
-                "µs",
-                "lower",
-                told(ours, "frozen", name),
-                told(stock, "frozen", name),
-                statistics.median(told(control, "frozen", name)),
-                verified=is_well["frozen"],
-            )
-            for what, name in (("", "longest_us"), (" undisturbed", "longest_calm_us"))
-        ),
-        *tail_rows("p99", "delays_us"),
-        *tail_rows("p99 undisturbed", "undisturbed_us"),
-    ]
-
-
-def main() -> None:
-    """Run all sides in turns, each in a process of its own, and print the figures."""
-    made = parser(__doc__)
-    made.add_argument("--side", nargs=4, metavar=("KIND", "FROZEN_S", "OUTAGE_S", "LIMIT_S"))
-    options = made.parse_args()
-    if options.side:
-        kind, *durations = options.side
-        print(json.dumps(run_side(kind, *map(float, durations))))
-        return
-    frozen_s = sized(options, 60.0, 3.0, 0.5)
-    outage_s, limit_s = sized(options, (5.0, 10.0), (2.0, 5.0), (0.3, 1.0))
-    rounds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in SIDES}
-    # No round to warm up: every process is new.
-    for _ in range(sized(options, 3, 3, 1)):
-        for kind in SIDES:
-            arguments = (kind, frozen_s, outage_s, limit_s)
-            rounds[kind].append(run_child(__file__, "--side", *arguments, timeout_s=300.0))
-    report(rows_of(rounds, frozen_s, outage_s), options)
-
-
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="outage_recovery", about=__doc__, scenarios=scenarios)

@@ -12,8 +12,6 @@ interpreter while they run), and cold, where a sample is one call after a sleep 
 around the calls and the look at the clock are included, as they are in the ceiling. Topics of
 quotes are taken in turns, each of them used once before; `new topics` are the first calls on each
 of 5,000. An order event wakes the writer each time, a quote only after a rest.
-
-Run: python benchmarks/publish_call_cost.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -25,20 +23,21 @@ from itertools import cycle
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
     from collections.abc import Sequence
 
 
@@ -59,6 +58,7 @@ class Case:
     topics: tuple[str, ...]
     is_cold: bool = False
     is_new: bool = False
+    is_quick: bool = False
 
 
 def quote_topics(count: int) -> tuple[str, ...]:
@@ -67,9 +67,9 @@ def quote_topics(count: int) -> tuple[str, ...]:
 
 
 CASES = (
-    *(Case("in a loop", quote_topics(count)) for count in (1, 50, 5_000)),
+    *(Case("in a loop", quote_topics(n), is_quick=n == 50) for n in (1, 50, 5_000)),  # noqa: PLR2004
     Case("in a loop, new topics", quote_topics(5_000), is_new=True),
-    *(Case("cold", quote_topics(count), is_cold=True) for count in (1, 5_000)),
+    *(Case("cold", quote_topics(n), is_cold=True, is_quick=n == 1) for n in (1, 5_000)),
     Case("cold, order events", (ORDERS,), is_cold=True),
 )
 
@@ -112,14 +112,14 @@ def make_messages(topics: Sequence[str], count: int) -> list[tuple[str, bytes]]:
     return [(topic, payload(number)) for number, topic in enumerate(islice(cycle(topics), count))]
 
 
-def run_round(server: Server, kind: str, case: Case, count: int) -> tuple[list[float], bool]:
+def run_round(server: Server, kind: str, case: Case, count: int) -> Observation:
     """Return what calls cost in microseconds, and whether all messages arrived in order."""
     measure = time_cold if case.is_cold else time_chunks
     topics = case.topics
     first = 0 if case.is_new else len(topics)
     messages = make_messages(topics, first + count)
     if kind == "ceiling":
-        return measure(do_nothing, messages[first:]), True
+        return Observation(figures={"us": measure(do_nothing, messages[first:])})
     with Publisher(server, kind, len(messages)) as publisher:
         for topic, raw in messages[:first]:
             publisher.publish(topic, raw)
@@ -130,52 +130,50 @@ def run_round(server: Server, kind: str, case: Case, count: int) -> tuple[list[f
         topic: range(at, len(messages), len(topics))
         for at, topic in enumerate(topics[: len(messages)])
     }
-    return costs, settled and all(
-        server.is_in_order(numbers, topic) for topic, numbers in streams.items()
-    )
+    verified = settled and server.are_in_order(streams)
+    return Observation(figures={"us": costs}, verified=verified)
 
 
-def main() -> None:
-    """Run all publishers in turns on all cases and print the figures."""
-    options = arguments(__doc__)
-    loop_calls = sized(options, 100_000, 30_000, 1_000)
-    cold_calls = sized(options, 2_000, 1_000, 50)
-    rows: list[Row] = []
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield all cases on one server."""
+    loop_calls, cold_calls = size.pick(20_000, 3_000, 1_000), size.pick(500, 100, 50)
+    stocks = size.pick(STOCK, STOCK[:1], STOCK)
+    cases = size.pick(CASES, tuple(case for case in CASES if case.is_quick), CASES)
     with Server() as server:
-        for case in CASES:
+        for case in cases:
             calls = cold_calls if case.is_cold else loop_calls
             if case.is_new:
                 calls = min(calls, len(case.topics))
             slower = {} if case.is_cold or case.is_new else SLOWER
-            kinds = ("enhanced", CLIENT, *STOCK, "ceiling")
-            results = interleave(
-                sized(options, 5, 3, 1),
-                {
+            kinds = ("enhanced", CLIENT, *stocks, "ceiling")
+            yield Scenario(
+                arms={
                     kind: partial(run_round, server, kind, case, calls // slower.get(kind, 1))
                     for kind in kinds
                 },
-            )
-            for stock in STOCK:
-                beside = stock if " " in stock else "stock default"
-                for name, ours in (
-                    ("publish_call_cost", "enhanced"),
-                    ("publish_call_cost client", CLIENT),
-                ):
-                    sides = {"enhanced": ours, "stock": stock, "ceiling": "ceiling"}
-                    rows += latency_rows(
-                        name,
-                        f"{case.name}, {len(case.topics):,} topics, {beside}",
-                        {
-                            side: [costs for costs, _ in results[kind]]
-                            for side, kind in sides.items()
+                comparisons=[
+                    Comparison(
+                        topology=(
+                            f"{case.name}, {len(case.topics):,} topics, "
+                            f"{stock if ' ' in stock else 'stock default'}"
+                        ),
+                        label=label,
+                        enhanced=ours,
+                        stock=stock,
+                        ceiling="ceiling",
+                        parameters={
+                            "case": case.name,
+                            "topics": len(case.topics),
+                            "stock": stock,
                         },
-                        {"p50": 0.5, "p99": 0.99},
-                        verified=all(ok for kind in (ours, stock) for _, ok in results[kind]),
-                        parameters={"case": case.name, "topics": len(case.topics), "stock": stock},
-                        unit="µs/call",
                     )
-    report(rows, options)
+                    for stock in stocks
+                    for label, ours in (("", "enhanced"), ("client", CLIENT))
+                ],
+                metrics=percentiles("us", "µs/call", {"p50": 0.5, "p99": 0.99}),
+                rounds=size.pick(3, 3, 1),
+                warm_up=size is Size.QUICK,
+            )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="publish_call_cost", about=__doc__, scenarios=scenarios)

@@ -19,8 +19,6 @@ interpreter.
 Stock without buffering is slower than 50,000/s: its queue grows as long as the flood lasts. What
 has not arrived a second after the end counts as seen then, so its percentiles are lower bounds;
 the row `arrived` says how much of it there was.
-
-Run: python benchmarks/publish_latency_under_flood.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -30,23 +28,24 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from event_reader import OrderEventReader
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.event_reader import OrderEventReader
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
     from collections.abc import Sequence
 
 
@@ -56,6 +55,13 @@ TICK_S = 0.0002
 GRACE_S = 1.0
 STOCK = ("stock", "stock 10", "stock 100")
 UNBOUNDED = "stock"
+METRICS = (
+    *percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99, "max": 1.0}, is_driven=True),
+    *percentiles(
+        "thread_late_ms", "ms", {"p50": 0.5, "p99": 0.99}, label="thread late", is_driven=True
+    ),
+    Metric(figure="arrived", unit="%", better="higher", label="arrived", is_driven=True),
+)
 
 
 @dataclass(frozen=True)
@@ -71,16 +77,6 @@ class Flood:
 
 
 FLOODS = (Flood(1_000), Flood(50_000), Flood(50_000, busy=0.5))
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one round found."""
-
-    late_ms: list[float]
-    thread_late_ms: list[float]
-    arrived: float
-    verified: bool
 
 
 def work_until(end: float) -> None:
@@ -160,7 +156,7 @@ def lateness(events: Sequence[tuple[int, int]], dues: Sequence[int], ended_ns: i
     return Lateness(late_ms, missing, in_order)
 
 
-def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Sample:
+def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Observation:
     """Flood for some seconds and say how late each order event was."""
     publisher = Publisher(server, kind)
     try:
@@ -181,63 +177,41 @@ def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Sample
     found = lateness(events, dues, ended_ns)
     arrived = 100 * (1 - found.missing / len(dues))
     verified = found.in_order and flooded and not (bounded and found.missing)
-    return Sample(found.late_ms, thread_late_ms, arrived, verified)
+    figures: dict[str, float | list[float]] = {
+        "late_ms": found.late_ms,
+        "thread_late_ms": thread_late_ms,
+        "arrived": arrived,
+    }
+    return Observation(figures=figures, verified=verified)
 
 
-def main() -> None:
-    """Run all publishers in turns under all floods and print the figures."""
-    options = arguments(__doc__)
-    floods = sized(options, FLOODS, FLOODS, FLOODS[1:2])
-    seconds = sized(options, 4.0, 2.0, 0.2)
-    rows: list[Row] = []
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield all floods on one server."""
+    stocks = size.pick(STOCK, STOCK[1:2], STOCK)
+    seconds = size.pick(1.2, 0.4, 0.2)
     with Server() as server:
-        for flood in floods:
-            results = interleave(
-                sized(options, 5, 3, 1),
-                {
+        for flood in size.pick(FLOODS, FLOODS[1:2], FLOODS[1:2]):
+            yield Scenario(
+                arms={
                     kind: partial(run_round, server, kind, flood, seconds)
-                    for kind in ("enhanced", *STOCK)
+                    for kind in ("enhanced", *stocks)
                 },
-            )
-            for stock in STOCK:
-                sides = {"enhanced": results["enhanced"], "stock": results[stock]}
-                topology = f"{flood}, {f'{stock} ms' if ' ' in stock else 'stock default'}"
-                verified = all(sample.verified for side in sides.values() for sample in side)
-                parameters = {
-                    "quotes_per_s": flood.quotes_per_s,
-                    "busy": flood.busy,
-                    "stock": stock,
-                }
-                rows += latency_rows(
-                    "publish_latency_under_flood",
-                    topology,
-                    {side: [s.late_ms for s in samples] for side, samples in sides.items()},
-                    {"p50": 0.5, "p99": 0.99, "max": 1.0},
-                    verified=verified,
-                    parameters=parameters,
-                )
-                rows += latency_rows(
-                    "publish_latency_under_flood thread late",
-                    topology,
-                    {side: [s.thread_late_ms for s in samples] for side, samples in sides.items()},
-                    {"p50": 0.5, "p99": 0.99},
-                    verified=verified,
-                    parameters=parameters,
-                )
-                rows.append(
-                    make_row(
-                        "publish_latency_under_flood arrived",
-                        topology,
-                        "%",
-                        "higher",
-                        [sample.arrived for sample in sides["enhanced"]],
-                        [sample.arrived for sample in sides["stock"]],
-                        verified=verified,
-                        parameters=parameters,
+                comparisons=[
+                    Comparison(
+                        topology=f"{flood}, {f'{stock} ms' if ' ' in stock else 'stock default'}",
+                        stock=stock,
+                        parameters={
+                            "quotes_per_s": flood.quotes_per_s,
+                            "busy": flood.busy,
+                            "stock": stock,
+                        },
                     )
-                )
-    report(rows, options)
+                    for stock in stocks
+                ],
+                metrics=METRICS,
+                rounds=size.pick(3, 3, 1),
+                warm_up=False,
+            )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="publish_latency_under_flood", about=__doc__, scenarios=scenarios)

@@ -8,8 +8,6 @@ Messages a second that one publisher gets into one stream, from first call to la
     redis-benchmark -c 1 -P 256 -n N XADD ... ──> server                        (a ceiling)
 
 The second ceiling is there where ``redis-benchmark`` or ``valkey-benchmark`` is installed.
-
-Run: python benchmarks/publish_throughput.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
@@ -17,30 +15,31 @@ from __future__ import annotations
 import re
 import shutil
 import socket
-import statistics
 import subprocess
 import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 import hiredis
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import sized
-from publishing import NAMING
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
 
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import LeftOut
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 PIPELINE = 256
@@ -52,7 +51,7 @@ TOOLS = ("valkey-benchmark", "redis-benchmark")
 TOOL_LIMIT_S = 120.0
 
 
-def run_round(server: Server, kind: str, messages: int) -> tuple[float, bool]:
+def run_round(server: Server, kind: str, messages: int) -> Observation:
     """Return messages a second, and whether all arrived, once and in order."""
     payloads = [payload(number) for number in range(messages)]
     with Publisher(server, kind, messages) as publisher:
@@ -62,10 +61,11 @@ def run_round(server: Server, kind: str, messages: int) -> tuple[float, bool]:
             publish(TOPIC, raw)
         arrived = server.wait_for(messages)
         elapsed = time.perf_counter() - begin
-    return messages / elapsed, arrived and server.is_in_order(range(messages))
+    verified = arrived and server.is_in_order(range(messages))
+    return Observation(figures={"rate": messages / elapsed}, verified=verified)
 
 
-def run_socket(server: Server, messages: int) -> tuple[float, bool]:
+def run_socket(server: Server, messages: int) -> Observation:
     """Return how many XADD a second a socket gets through that has nothing else to do."""
     server.store.flushall()
     key = NAMING.key(TOPIC).encode()
@@ -88,10 +88,11 @@ def run_socket(server: Server, messages: int) -> tuple[float, bool]:
                 while reader.gets() is not False:
                     answered += 1
         elapsed = time.perf_counter() - begin
-    return messages / elapsed, server.is_in_order(range(messages))
+    verified = server.is_in_order(range(messages))
+    return Observation(figures={"rate": messages / elapsed}, verified=verified)
 
 
-def run_tool(server: Server, tool: str, messages: int) -> tuple[float, bool]:
+def run_tool(server: Server, tool: str, messages: int) -> Observation:
     """Return how many of the same XADD a second a benchmark says that it got through."""
     server.store.flushall()
     fields = ("topic", TOPIC, "payload", payload(0).decode(), "type", "", "encoding", "Json")
@@ -104,7 +105,8 @@ def run_tool(server: Server, tool: str, messages: int) -> tuple[float, bool]:
         check=True,
     )
     # Whole pipelines are sent, so there may be a few more.
-    return rate_of_tool(done.stdout), messages <= server.length() < messages + PIPELINE
+    verified = messages <= server.length() < messages + PIPELINE
+    return Observation(figures={"rate": rate_of_tool(done.stdout)}, verified=verified)
 
 
 def rate_of_tool(output: str) -> float:
@@ -122,44 +124,46 @@ def rate_of_tool(output: str) -> float:
     return float(rates[-1])
 
 
-def ceilings(server: Server, messages: int) -> dict[str, Callable[[], tuple[float, bool]]]:
+def ceilings(server: Server, messages: int) -> dict[str, Callable[[], Observation]]:
     """Return what is to be had of the best that could be reached."""
-    found = {"bare socket": partial(run_socket, server, messages)}
+    found: dict[str, Callable[[], Observation]] = {
+        "bare socket": partial(run_socket, server, messages)
+    }
     tool = next(filter(None, map(shutil.which, TOOLS)), None)
     if tool is not None:
         found["redis-benchmark"] = partial(run_tool, server, tool, messages)
     return found
 
 
-def main() -> None:
-    """Run all publishers in turns and print the figures."""
-    options = arguments(__doc__)
-    messages = sized(options, 200_000, 50_000, 2_000)
+def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
+    """Yield the publishers and the ceilings, all on one server."""
+    messages = size.pick(100_000, 15_000, 2_000)
     with Server() as server:
         best = ceilings(server, messages)
         publishers = {
             kind: partial(run_round, server, kind, messages // SLOWER.get(kind, 1))
             for kind in ("enhanced", *STOCK)
         }
-        results = interleave(sized(options, 7, 3, 1), publishers | best)
-    rates = {kind: [rate for rate, _ in rounds] for kind, rounds in results.items()}
-    rows: list[Row] = [
-        make_row(
-            "publish_throughput",
-            f"one stream, 200 bytes, {kind if ' ' in kind else 'stock default'}, {ceiling}",
-            "msg/s",
-            "higher",
-            rates["enhanced"],
-            rates[kind],
-            statistics.median(rates[ceiling]),
-            verified=all(ok for name in ("enhanced", kind, ceiling) for _, ok in results[name]),
-            parameters={"stock": kind, "ceiling": ceiling},
+        yield Scenario(
+            arms=publishers | best,
+            comparisons=[
+                Comparison(
+                    topology=(
+                        f"one stream, 200 bytes, {kind if ' ' in kind else 'stock default'}, "
+                        f"{ceiling}"
+                    ),
+                    stock=kind,
+                    ceiling=ceiling,
+                    parameters={"stock": kind, "ceiling": ceiling},
+                )
+                for ceiling in best
+                for kind in STOCK
+            ],
+            metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
+            rounds=size.pick(5, 3, 1),
         )
-        for ceiling in best
-        for kind in STOCK
-    ]
-    report(rows, options)
+    if len(best) == 1:
+        yield LeftOut("redis-benchmark", "neither it nor valkey-benchmark is on PATH")
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="publish_throughput", about=__doc__, scenarios=scenarios)

@@ -14,34 +14,32 @@ that what holds up the publisher, the server or the consumer counts for every me
 up. The thread sleeps until something is due and publishes what is due then. Of a stock publisher
 that is too slow, its queue grows as long as it lasts; what has not come within the time limit makes
 the round unverified.
-
-Run: python benchmarks/publish_to_handled.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
-from handled_reader import BEFORE
-from handled_reader import HandledReader
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import ORDERS
-from publishing import Publisher
-from publishing import Server
-from stream_consumer import quote
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.handled_reader import BEFORE
+from nautilus_enhanced.benchmarks.rigs.handled_reader import HandledReader
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import quote
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 RATES = (1_000, 20_000)
@@ -54,14 +52,6 @@ SIDES = {
     "stock": ("stock", "stock"),
     "stock 10": ("stock 10", "stock"),
 }
-
-
-@dataclass(frozen=True)
-class Sample:
-    """How late the messages of one round were, and whether all came in order."""
-
-    late_ms: list[float]
-    verified: bool
 
 
 def publish_on_schedule(
@@ -84,7 +74,7 @@ def publish_on_schedule(
     return dues
 
 
-def run_round(server: Server, side: str, per_s: int, seconds: float) -> Sample:
+def run_round(server: Server, side: str, per_s: int, seconds: float) -> Observation:
     """Publish for some seconds and say how late each message was handled."""
     publisher_kind, reader_kind = SIDES[side]
     messages = round(per_s * seconds)
@@ -103,35 +93,39 @@ def run_round(server: Server, side: str, per_s: int, seconds: float) -> Sample:
         publisher.give_up()
     in_order = [number for number, _ in came] == list(range(1, messages + 1))
     late_ms = [(seen - due) / 1e6 for (_, seen), due in zip(came, dues, strict=False)]
-    return Sample(late_ms, in_order)
+    return Observation(figures={"late_ms": late_ms}, verified=in_order)
 
 
-def main() -> None:
-    """Run all sides in turns at all rates and print the figures."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield all rates on one server."""
+    seconds = size.pick(1.5, 0.4, 0.3)
+    names = size.pick(list(SIDES), list(SIDES)[:3], list(SIDES))
     with Server() as server:
-        for per_s in sized(options, RATES, RATES, RATES[:1]):
-            results = interleave(
-                sized(options, 5, 2, 1),
-                {
-                    side: partial(run_round, server, side, per_s, sized(options, 4.0, 2.0, 0.3))
-                    for side in SIDES
-                },
-            )
-            for twin in list(SIDES)[1:]:
-                sides = {"enhanced": results["enhanced"], "stock": results[twin]}
-                name = f"{twin} ms" if twin == "stock 10" else twin
-                rows += latency_rows(
-                    "publish_to_handled",
-                    f"order events at {per_s:,}/s, {name}",
-                    {side: [s.late_ms for s in samples] for side, samples in sides.items()},
+        for per_s in size.pick(RATES, RATES[:1], RATES[:1]):
+            yield Scenario(
+                arms={side: partial(run_round, server, side, per_s, seconds) for side in names},
+                comparisons=[
+                    Comparison(
+                        topology=f"order events at {per_s:,}/s, {titled(twin)}",
+                        stock=twin,
+                        parameters={"per_s": per_s, "twin": titled(twin)},
+                    )
+                    for twin in names[1:]
+                ],
+                metrics=percentiles(
+                    "late_ms",
+                    "ms",
                     {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0},
-                    verified=all(s.verified for samples in sides.values() for s in samples),
-                    parameters={"per_s": per_s, "twin": name},
-                )
-    report(rows, options)
+                    is_driven=True,
+                ),
+                rounds=size.pick(3, 2, 1),
+                warm_up=False,
+            )
 
 
-if __name__ == "__main__":
-    main()
+def titled(side: str) -> str:
+    """Return what a side is called."""
+    return f"{side} ms" if side == "stock 10" else side
+
+
+BENCHMARK = Benchmark(name="publish_to_handled", about=__doc__, scenarios=scenarios)

@@ -15,41 +15,43 @@ a blocking XREAD for the reply, and nothing else. The ceiling is the same with b
 group.
 
 Wanted: 0.6 ms at p50.
-
-Run: python benchmarks/request_response.py [--quick] [--json FILE]
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from urllib.parse import urlsplit
 
 import hiredis
 import redis
-from harness import arguments
-from harness import interleave
-from harness import latency_rows
-from harness import report
-from harness import sized
-from publishing import Server
 
+from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.harness import tell
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.infrastructure.messagebus import Request
 from nautilus_enhanced.infrastructure.messagebus import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 BODY = b"x" * 100
+STOP = b"stop"
+LIMIT_S = 60.0
 TOPIC = "benchmark.echo"
 ASKED = "asked"
 ANSWERED = "answered"
@@ -61,24 +63,36 @@ READ_SIZE = 65_536
 # -- who responds, in a process of its own -------------------------------------------------------
 
 
-async def respond_ours(url: str) -> None:
-    """Respond until standard input ends."""
+def respond_ours(url: str) -> None:
+    """Respond until it is asked to stop."""
+    asyncio.run(_respond_ours(url))
+
+
+async def _respond_ours(url: str) -> None:
+    stop = asyncio.Event()
+
+    def respond(request: Request) -> bytes:
+        if request.body == STOP:
+            stop.set()
+        body: bytes = request.body
+        return body
+
     async with StreamClient(url) as client:
-        responding = client.respond(TOPIC, lambda request: request.body, group="benchmark")
+        responding = client.respond(TOPIC, respond, group="benchmark")
         await responding.ready()
-        print("ready", flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        tell("ready")
+        await asyncio.wait_for(stop.wait(), LIMIT_S)
 
 
 def respond_redis_py(url: str) -> None:
     """Respond until it is asked to stop."""
     with redis.Redis.from_url(url) as client:
         client.xgroup_create(ASKED, "benchmark", "$", mkstream=True)
-        print("ready", flush=True)
+        tell("ready")
         while True:
             found: Any = client.xreadgroup("benchmark", "one", {ASKED: ">"}, block=BLOCK_MS)
             for entry_id, fields in found[0][1] if found else ():
-                if fields[b"body"] == b"stop":
+                if fields[b"body"] == STOP:
                     return
                 client.xadd(ANSWERED, fields)
                 client.xack(ASKED, "benchmark", entry_id)
@@ -115,10 +129,10 @@ def respond_sockets(url: str) -> None:
     """Respond until it is asked to stop."""
     connection = Socket(url)
     after = b"0-0"
-    print("ready", flush=True)
+    tell("ready")
     while True:
         after, body = connection.read(ASKED.encode(), after)
-        if body == b"stop":
+        if body == STOP:
             break
         connection.ask(b"XADD", ANSWERED.encode(), b"*", b"body", body)
     connection.close()
@@ -127,8 +141,12 @@ def respond_sockets(url: str) -> None:
 # -- who asks ------------------------------------------------------------------------------------
 
 
-async def ask_ours(url: str, count: int) -> tuple[list[float], bool]:
+def ask_ours(url: str, count: int) -> Observation:
     """Return milliseconds of each request, and whether each got its reply."""
+    return asyncio.run(_ask_ours(url, count))
+
+
+async def _ask_ours(url: str, count: int) -> Observation:
     right = True
     async with StreamClient(url) as client:
         delays = []
@@ -138,10 +156,11 @@ async def ask_ours(url: str, count: int) -> tuple[list[float], bool]:
             reply = await client.request(TOPIC, body)
             delays.append(1_000 * (time.perf_counter() - begin))
             right = right and reply == body
-    return delays[WARM_UP:], right
+        await client.request(TOPIC, STOP)
+    return Observation(figures={"ms": delays[WARM_UP:]}, verified=right)
 
 
-def ask_redis_py(url: str, count: int) -> tuple[list[float], bool]:
+def ask_redis_py(url: str, count: int) -> Observation:
     """Return milliseconds of each request, and whether each got its reply."""
     right, after = True, "0-0"
     with redis.Redis.from_url(url) as client:
@@ -154,11 +173,11 @@ def ask_redis_py(url: str, count: int) -> tuple[list[float], bool]:
             delays.append(1_000 * (time.perf_counter() - begin))
             after, fields = found[0][1][0]
             right = right and fields[b"body"] == body
-        client.xadd(ASKED, {"body": "stop"})
-    return delays[WARM_UP:], right
+        client.xadd(ASKED, {"body": STOP})
+    return Observation(figures={"ms": delays[WARM_UP:]}, verified=right)
 
 
-def ask_sockets(url: str, count: int) -> tuple[list[float], bool]:
+def ask_sockets(url: str, count: int) -> Observation:
     """Return milliseconds of each request, and whether each got its reply."""
     connection = Socket(url)
     right, after, delays = True, b"0-0", []
@@ -169,64 +188,51 @@ def ask_sockets(url: str, count: int) -> tuple[list[float], bool]:
         after, reply = connection.read(ANSWERED.encode(), after)
         delays.append(1_000 * (time.perf_counter() - begin))
         right = right and reply == body
-    connection.ask(b"XADD", ASKED.encode(), b"*", b"body", b"stop")
+    connection.ask(b"XADD", ASKED.encode(), b"*", b"body", STOP)
     connection.close()
-    return delays[WARM_UP:], right
+    return Observation(figures={"ms": delays[WARM_UP:]}, verified=right)
 
 
 def run(
-    server: Server, kind: str, ask: Callable[[str], tuple[list[float], bool]]
-) -> tuple[list[float], bool]:
-    """Start who responds, ask, and end it."""
+    server: Server,
+    respond: Callable[[str], None],
+    ask: Callable[[str, int], Observation],
+    count: int,
+) -> Observation:
+    """Start who responds, ask, and have it end."""
     server.store.flushall()
-    with subprocess.Popen(  # noqa: S603 (this script)
-        [sys.executable, Path(__file__), kind, server.url],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    ) as responder:
-        try:
-            assert responder.stdout is not None  # noqa: S101 (a pipe, as asked for)
-            assert responder.stdout.readline() == b"ready\n"  # noqa: S101 (it says so, or is dead)
-            return ask(server.url)
-        finally:
-            responder.communicate(timeout=30.0)
+    with Apart(respond, server.url) as responder:
+        responder.told(LIMIT_S)
+        found = ask(server.url, count)
+        responder.result(LIMIT_S)
+    return found
 
 
-def main() -> None:
-    """Measure and report."""
-    options = arguments(__doc__)
-    count = sized(options, 5_000, 1_000, 20)
-    rounds = sized(options, 5, 3, 1)
-    asks: dict[str, tuple[str, Callable[[str], tuple[list[float], bool]]]] = {
-        "enhanced": ("ours", lambda url: asyncio.run(ask_ours(url, count))),
-        "stock": ("redis-py", partial(ask_redis_py, count=count)),
-        "ceiling": ("sockets", partial(ask_sockets, count=count)),
-    }
-    with Server() as server:
-        found = interleave(
-            rounds,
-            {side: partial(run, server, kind, ask) for side, (kind, ask) in asks.items()},
-        )
-    rows = latency_rows(
-        "request_response",
-        "two processes, one request at a time, beside redis-py and bare sockets",
-        {side: [delays for delays, _ in of] for side, of in found.items()},
-        {"p50": 0.5, "p99": 0.99},
-        parameters={"between": "two processes"},
-        verified=all(right for of in found.values() for _, right in of),
-    )
-    report(rows, options)
-
-
-RESPOND: dict[str, Callable[[str], None]] = {
-    "ours": lambda url: asyncio.run(respond_ours(url)),
-    "redis-py": respond_redis_py,
-    "sockets": respond_sockets,
+SIDES = {
+    "enhanced": (respond_ours, ask_ours),
+    "stock": (respond_redis_py, ask_redis_py),
+    "ceiling": (respond_sockets, ask_sockets),
 }
 
 
-if __name__ == "__main__":
-    if sys.argv[1:] and sys.argv[1] in RESPOND:
-        RESPOND[sys.argv[1]](sys.argv[2])
-    else:
-        main()
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield all three on one server."""
+    count = size.pick(1_500, 200, 20)
+    with Server() as server:
+        yield Scenario(
+            arms={side: partial(run, server, *both, count) for side, both in SIDES.items()},
+            comparisons=[
+                Comparison(
+                    topology=(
+                        "two processes, one request at a time, beside redis-py and bare sockets"
+                    ),
+                    ceiling="ceiling",
+                    parameters={"between": "two processes"},
+                )
+            ],
+            metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}),
+            rounds=size.pick(4, 2, 1),
+        )
+
+
+BENCHMARK = Benchmark(name="request_response", about=__doc__, scenarios=scenarios)

@@ -7,9 +7,7 @@ What it costs the trading thread to serialize a message, for each kind, encoding
                 └──── measured ────┘
 
 All messages differ in their numbers and times. Each round serializes all of them, and every
-message is compared with the stock bytes once.
-
-Run: python benchmarks/serialize_cost.py [--quick] [--json FILE]
+message is compared with the stock bytes once. The time is that of the thread.
 """
 
 from __future__ import annotations
@@ -21,12 +19,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 import msgspec
-from harness import Row
-from harness import arguments
-from harness import interleave
-from harness import make_row
-from harness import report
-from harness import sized
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.data import BookOrder
@@ -43,12 +35,19 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.serialization.serializer import MsgSpecSerializer
 
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.serialization import EnhancedSerializer
 from nautilus_enhanced.serialization.verification import make_samples
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
 
 
 SEED = 20_261_121
@@ -127,19 +126,20 @@ def make_messages(count: int) -> dict[str, list[Any]]:
     }
 
 
-def run_round(serialize: Callable[[Any], bytes], messages: list[Any]) -> float:
+def run_round(
+    serialize: Callable[[Any], bytes], messages: list[Any], *, verified: bool
+) -> Observation:
     """Return microseconds a message."""
-    begin = time.perf_counter()
+    begin = time.thread_time()
     for message in messages:
         serialize(message)
-    return (time.perf_counter() - begin) / len(messages) * 1e6
+    took_us = (time.thread_time() - begin) / len(messages) * 1e6
+    return Observation(figures={"us": took_us}, verified=verified)
 
 
-def main() -> None:
-    """Run all kinds and print the figures."""
-    options = arguments(__doc__)
-    rows: list[Row] = []
-    messages = make_messages(sized(options, 5_000, 2_000, 100))
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield a scenario for each kind, encoding and form of time."""
+    messages = make_messages(size.pick(3_000, 300, 100))
     for form, iso8601 in FORMS.items():
         for encoding, module in ENCODINGS.items():
             stock, enhanced = (
@@ -148,25 +148,22 @@ def main() -> None:
             )
             for kind, batch in messages.items():
                 verified = all(enhanced(message) == stock(message) for message in batch)
-                sides = {
-                    "enhanced": partial(run_round, enhanced, batch),
-                    "stock": partial(run_round, stock, batch),
-                }
-                results = interleave(sized(options, 11, 5, 1), sides)
-                rows.append(
-                    make_row(
-                        f"serialize_cost {encoding}, {form}",
-                        kind,
-                        "µs/message",
-                        "lower",
-                        results["enhanced"],
-                        results["stock"],
-                        verified=verified,
-                        parameters={"kind": kind, "encoding": encoding, "times": form},
-                    )
+                yield Scenario(
+                    arms={
+                        "enhanced": partial(run_round, enhanced, batch, verified=verified),
+                        "stock": partial(run_round, stock, batch, verified=verified),
+                    },
+                    comparisons=[
+                        Comparison(
+                            topology=kind,
+                            label=f"{encoding}, {form}",
+                            parameters={"kind": kind, "encoding": encoding, "times": form},
+                        )
+                    ],
+                    metrics=[Metric(figure="us", unit="µs/message")],
+                    rounds=size.pick(9, 3, 1),
+                    collect=False,
                 )
-    report(rows, options)
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="serialize_cost", about=__doc__, scenarios=scenarios)

@@ -10,11 +10,12 @@ Each quote is an object of its own. The resident memory is looked at every secon
 seen after the warm-up (a fifth of the time, at most a minute), the median of the last fifth may be
 at most `BOUND_MIB` above that of the first fifth.
 
-Run: python benchmarks/soak_dispatcher.py [--minutes 30] [--bus stock] [--json FILE]
+Run: python -m nautilus_enhanced.benchmarks.soak_dispatcher [--minutes 30] [--bus stock]
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -27,9 +28,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from engines import Rig
-from engines import on_a_loop
-from harness import parser
+import click
+
+from nautilus_enhanced.benchmarks.rigs.engines import Rig
+from nautilus_enhanced.benchmarks.rigs.engines import on_a_loop
 
 
 BOUND_MIB = 8.0
@@ -133,30 +135,34 @@ async def soak(
 
 def main() -> None:
     """Run it, print what was found, and fail if the memory grew beyond the bound."""
-    made = parser(__doc__)
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("--tiny", action="store_true", help="only to see that it runs")
+    made.add_argument("--json", metavar="FILE", help="write what was found as JSON; - for stdout")
     made.add_argument("--minutes", type=float, default=None, help="how long (default: 30)")
     made.add_argument("--bus", choices=("enhanced", "stock"), default="enhanced")
     made.add_argument("--loop", choices=("uvloop", "asyncio"), default="uvloop")
     options = made.parse_args()
-    minutes = options.minutes or (0.02 if options.tiny else 2.0 if options.quick else 30.0)
+    minutes = options.minutes or (0.02 if options.tiny else 30.0)
     burst = 1_000 if options.tiny else 100_000
     found = on_a_loop(options.loop, partial(soak, options.bus, options.loop, minutes * 60, burst))
-    out = sys.stderr if options.json == "-" else sys.stdout
-    print(f"Python {platform.python_version()}, {found.bus} on {found.loop}", file=out)
-    print(
+    to_stderr = options.json == "-"
+    click.echo(f"Python {platform.python_version()}, {found.bus} on {found.loop}", err=to_stderr)
+    click.echo(
         f"{found.quotes:,} quotes and {found.order_events:,} order events in {found.seconds:,.0f} s"
         f"{'' if found.verified else ', NOT ALL OF THEM HANDLED'}",
-        file=out,
+        err=to_stderr,
     )
-    print(
+    click.echo(
         f"memory {found.first_mib:.1f} MiB at first, {found.last_mib:.1f} MiB at last, at most "
         f"{found.highest_mib:.1f} MiB: grown by {found.growth_mib:+.1f} MiB, "
         f"{found.bound_mib:.0f} MiB allowed",
-        file=out,
+        err=to_stderr,
     )
     rows = json.dumps([asdict(found)], indent=2)
     if options.json == "-":
-        print(rows)
+        click.echo(rows)
     elif options.json:
         Path(options.json).write_text(rows + "\n")
     if not found.verified or found.growth_mib > found.bound_mib:

@@ -16,35 +16,31 @@ the percentiles, not below zero.
 Two threads: one `sleeps` until its next tick, as an event loop does that has nothing to do, and
 finds the interpreter taken or not when it wakes; one `spins`, as an event loop does that always
 has something to do, and gives the interpreter away only when the writer has asked for it for
-`sys.getswitchinterval()`. ``--switch-interval-us`` sets that.
-
-Run: python benchmarks/trading_thread_interference.py [--quick] [--json FILE]
+`sys.getswitchinterval()`.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from harness import Row
-from harness import interleave
-from harness import latency_rows
-from harness import make_row
-from harness import parser
-from harness import percentile
-from harness import report
-from harness import sized
-from publishing import TOPIC
-from publishing import Publisher
-from publishing import Server
-from publishing import payload
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import percentiles
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
+from nautilus_enhanced.benchmarks.rigs.publishing import Publisher
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterator
     from collections.abc import Sequence
 
 
@@ -53,17 +49,11 @@ TICK_S = 0.0002
 WORK_S = 30e-6
 CALIBRATION_LOOPS = 200
 STOCK = ("stock 10", "stock 100")
-PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-# The one that there is a goal for.
-TAIL = "p99.9"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one round found."""
-
-    delays_us: list[float]
-    verified: bool
+METRICS = percentiles(
+    "us", "µs", {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}, is_driven=True
+)
+# What there is a goal for.
+EXCESS = Metric(figure="us", unit="µs", label="p99.9 excess", share=0.999, beyond="control")
 
 
 def do_nothing(topic: str, payload: bytes) -> None:
@@ -111,80 +101,48 @@ def trade(
     return delays
 
 
-def run_round(server: Server, kind: str, seconds: float, steps: int, *, spins: bool) -> Sample:
+def run_round(server: Server, kind: str, seconds: float, steps: int, *, spins: bool) -> Observation:
     """Trade for some seconds; return the delays and whether all quotes arrived in order."""
     quotes = [payload(number) for number in range(round(seconds * RATE))]
     if kind == "control":
-        return Sample(trade(do_nothing, quotes, steps, spins=spins), verified=True)
+        return Observation(figures={"us": trade(do_nothing, quotes, steps, spins=spins)})
     with Publisher(server, kind) as publisher:
         # The stream is there before it begins.
         publisher.publish(TOPIC, quotes[0])
         server.wait_for(1)
         delays = trade(publisher.publish, quotes[1:], steps, spins=spins)
     # Leaving has sent all of it.
-    return Sample(delays, verified=server.is_in_order(range(len(quotes))))
+    verified = server.is_in_order(range(len(quotes)))
+    return Observation(figures={"us": delays}, verified=verified)
 
 
-def excess(samples: Sequence[Sample], control: Sequence[Sample], share: float) -> float:
-    """Return by how much a percentile is above the control's."""
-    measured, without = (
-        percentile([delay for sample in side for delay in sample.delays_us], share)
-        for side in (samples, control)
-    )
-    return max(0.0, measured - without)
-
-
-def rows_of(results: dict[str, list[Sample]], thread: str) -> list[Row]:
-    """Return the rows of one kind of thread."""
-    rows: list[Row] = []
-    for stock in STOCK:
-        sides = {"enhanced": "enhanced", "stock": stock, "ceiling": "control"}
-        verified = all(sample.verified for kind in sides.values() for sample in results[kind])
-        topology = f"{RATE:,}/s, thread {thread}, {stock} ms"
-        parameters = {"thread": thread, "stock": stock, "switch_s": sys.getswitchinterval()}
-        rows += latency_rows(
-            "trading_thread_interference",
-            topology,
-            {side: [s.delays_us for s in results[kind]] for side, kind in sides.items()},
-            PERCENTILES,
-            verified=verified,
-            parameters=parameters,
-            unit="µs",
-        )
-        rows.append(
-            make_row(
-                f"trading_thread_interference {TAIL} excess",
-                topology,
-                "µs",
-                "lower",
-                [excess(results["enhanced"], results["control"], PERCENTILES[TAIL])],
-                [excess(results[stock], results["control"], PERCENTILES[TAIL])],
-                verified=verified,
-                parameters=parameters,
-            )
-        )
-    return rows
-
-
-def main() -> None:
-    """Run all publishers in turns in both kinds of thread and print the figures."""
-    options = parser(__doc__)
-    options.add_argument("--switch-interval-us", type=float, help="what Python switches threads at")
-    chosen = options.parse_args()
-    if chosen.switch_interval_us is not None:
-        sys.setswitchinterval(chosen.switch_interval_us * 1e-6)
-    seconds = sized(chosen, 4.0, 2.0, 0.1)
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield both kinds of thread on one server."""
+    seconds = size.pick(1.5, 0.4, 0.1)
+    stocks = size.pick(STOCK, STOCK[:1], STOCK)
     steps = calibrate()
-    rows: list[Row] = []
     with Server() as server:
-        for thread in ("sleeps", "spins"):
-            sides = {
-                kind: partial(run_round, server, kind, seconds, steps, spins=thread == "spins")
-                for kind in ("control", "enhanced", *STOCK)
-            }
-            rows += rows_of(interleave(sized(chosen, 5, 3, 1), sides), thread)
-    report(rows, chosen)
+        for thread in size.pick(("sleeps", "spins"), ("sleeps",), ("sleeps", "spins")):
+            yield Scenario(
+                arms={
+                    kind: partial(run_round, server, kind, seconds, steps, spins=thread == "spins")
+                    for kind in ("control", "enhanced", *stocks)
+                },
+                comparisons=[
+                    Comparison(
+                        topology=f"{RATE:,}/s, thread {thread}, {stock} ms",
+                        stock=stock,
+                        ceiling=ceiling,
+                        parameters={"thread": thread, "stock": stock},
+                        metrics=metrics,
+                    )
+                    for stock in stocks
+                    for ceiling, metrics in (("control", METRICS), (None, (EXCESS,)))
+                ],
+                metrics=METRICS,
+                rounds=size.pick(3, 3, 1),
+                warm_up=False,
+            )
 
 
-if __name__ == "__main__":
-    main()
+BENCHMARK = Benchmark(name="trading_thread_interference", about=__doc__, scenarios=scenarios)

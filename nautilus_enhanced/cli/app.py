@@ -18,6 +18,10 @@ EXIT_INTERRUPTED: Final = 130
 
 # Name of a command, its module and its one-line help: a command is imported when it is run.
 COMMANDS: Final = {
+    "bench": (
+        "nautilus_enhanced.cli.bench",
+        "Measure the enhanced bus beside the stock one, on this machine.",
+    ),
     "config": (
         "nautilus_enhanced.cli.config.command",
         "Check a node's JSON file, bring it to the enhanced bus, and back.",

@@ -15,7 +15,7 @@ FOLDER = os.environ.get("NT_ENHANCED_TEST_DIST")
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text())
 PACKAGES = PYPROJECT["tool"]["setuptools"]["packages"]
 SOURCES = PYPROJECT["tool"]["setuptools"]["package-dir"]
-# Beside the package, and nothing else: no tests, benchmarks, docs or files of anyone's machine.
+# Beside the package, and nothing else: no tests, docs or files of anyone's machine.
 BESIDE_IN_SOURCES = {
     "COPYING",
     "LICENSE",

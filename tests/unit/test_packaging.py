@@ -12,7 +12,11 @@ import pytest
 
 
 ROOT = Path(__file__).resolve().parents[2]
-MAPPED = {"nautilus_enhanced.adapters": "adapters", "nautilus_enhanced.patches": "patches"}
+MAPPED = {
+    "nautilus_enhanced.adapters": "adapters",
+    "nautilus_enhanced.benchmarks": "benchmarks",
+    "nautilus_enhanced.patches": "patches",
+}
 
 
 def listed_packages() -> list[str]:

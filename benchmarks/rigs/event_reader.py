@@ -1,30 +1,30 @@
 """
 A reader in a process of its own: notes when it saw each order event.
 
-It waits in XREAD for the next entry, as a consumer does. The last line that it prints is JSON:
-the number of each event in the order in which it came, and when it was seen in nanoseconds of
-``time.perf_counter_ns``, which on Linux is the same clock in all processes.
+It waits in XREAD for the next entry, as a consumer does. It returns the number of each event in the
+order in which it came, and when it was seen in nanoseconds of ``time.perf_counter_ns``, which on
+Linux is the same clock in all processes.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 import redis
-from publishing import NAMING
-from publishing import ORDERS
-from publishing import payload
+
+from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import tell
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
+from nautilus_enhanced.benchmarks.rigs.publishing import payload
 
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from publishing import Server
+    from nautilus_enhanced.benchmarks.rigs.publishing import Server
 
 
 BLOCK_MS = 1_000
@@ -44,16 +44,11 @@ class OrderEventReader:
 
     def __init__(self, server: Server) -> None:
         self._store = server.store
-        self._child = subprocess.Popen(  # noqa: S603 (this file)
-            [sys.executable, str(Path(__file__)), server.url],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._child.stdout is not None  # noqa: S101 (a pipe was asked for)
-        self._lines = self._child.stdout
-        self._lines.readline()
+        self._child = Apart(read_until_end, server.url)
 
     def __enter__(self) -> OrderEventReader:
+        self._child.__enter__()
+        self._child.told(LIMIT_S)
         return self
 
     def __exit__(
@@ -62,9 +57,7 @@ class OrderEventReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._child.kill()
-        self._child.wait()
-        self._lines.close()
+        self._child.__exit__(kind, error, traceback)
 
     def end(self) -> list[tuple[int, int]]:
         """
@@ -73,12 +66,14 @@ class OrderEventReader:
         An event that differs from what was published has the number -1.
         """
         self._store.xadd(NAMING.key(ORDERS), {"payload": END})
-        answer, _ = self._child.communicate(timeout=LIMIT_S)
-        return [(number, seen_ns) for number, seen_ns in json.loads(answer)]
+        return [(number, seen_ns) for number, seen_ns in self._child.result(LIMIT_S)]
 
 
-def read_until_end(store: redis.Redis) -> list[tuple[int, int]]:
+def read_until_end(url: str) -> list[tuple[int, int]]:
     """Read order events until the one that says that it is the last."""
+    store: Any = redis.Redis.from_url(url)
+    store.ping()
+    tell("ready")
     key, last = NAMING.key(ORDERS), b"0"
     entries: list[tuple[bytes, int]] = []
     while True:
@@ -95,15 +90,3 @@ def number_of(raw: bytes) -> int:
     """Return the number that `payload` was called with, -1 if it gives something else."""
     digits = raw[11:20]
     return int(digits) if digits.isdigit() and payload(int(digits)) == raw else -1
-
-
-def main() -> None:
-    """Read from the server that was named."""
-    store = redis.Redis.from_url(sys.argv[1])
-    store.ping()
-    print("ready", flush=True)
-    print(json.dumps(read_until_end(store)))
-
-
-if __name__ == "__main__":
-    main()

@@ -84,7 +84,9 @@ class InstantVenue:
 
         class Factory(LiveDataClientFactory):
             @staticmethod
-            def create(loop: Any, name: str, config: Any, **parts: Any) -> DataClient:
+            def create(  # type: ignore[override]  # it takes the others as they come
+                loop: Any, name: str, config: Any, **parts: Any
+            ) -> DataClient:
                 del name, config
                 venue.data = DataClient(venue, loop, **parts)
                 return venue.data
@@ -97,7 +99,9 @@ class InstantVenue:
 
         class Factory(LiveExecClientFactory):
             @staticmethod
-            def create(loop: Any, name: str, config: Any, **parts: Any) -> ExecutionClient:
+            def create(  # type: ignore[override]  # as above
+                loop: Any, name: str, config: Any, **parts: Any
+            ) -> ExecutionClient:
                 del name, config
                 venue.execution = ExecutionClient(venue, loop, **parts)
                 return venue.execution

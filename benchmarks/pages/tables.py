@@ -2,29 +2,24 @@
 Write the tables of the docs from what the benchmarks found.
 
 A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end -->``; what is between
-the two is replaced. The rows come from ``FOLDER/NAME.json``, as ``--json`` wrote them; a table
-without such a file stays as it is.
-
-Run: make bench ARGS=... and python benchmarks/tables.py FOLDER docs/dispatch.md [PAGE ...]
+the two is replaced. A table of which a run has no row stays as it is.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+
+from nautilus_enhanced.benchmarks.harness.table import number
 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Sequence
 
-
-# From here on digits come in groups of three.
-_GROUPED_FROM = 999.5
+    from nautilus_enhanced.benchmarks.harness.rows import Row
 
 
 @dataclass(frozen=True)
@@ -48,22 +43,27 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of a table; the benchmark that its rows come from, if its name is another."""
+    """The columns of a table."""
 
     keys: tuple[Key, ...]
     figures: tuple[Figure, ...]
-    benchmark: str = ""
 
-    def render(self, rows: list[dict[str, Any]]) -> str:
+    def has_rows(self, rows: Sequence[Row]) -> bool:
+        """Return whether there is anything to show."""
+        wanted = {figure.row for figure in self.figures}
+        return any(row.name in wanted for row in rows)
+
+    def render(self, rows: Sequence[Row]) -> str:
         """Return the table of `rows`, in their order."""
-        groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
+        groups: dict[tuple[Any, ...], dict[str, Row]] = {}
         wanted = {figure.row for figure in self.figures}
         for row in rows:
-            if row["name"] not in wanted:
+            if row.name not in wanted:
                 continue
-            group = tuple(row["parameters"].get(key.parameter) for key in self.keys)
-            groups.setdefault(group, {})[row["name"]] = row
-        headings = [column.heading for column in (*self.keys, *self.figures)]
+            group = tuple(row.parameters.get(key.parameter) for key in self.keys)
+            groups.setdefault(group, {})[row.name] = row
+        headings = [key.heading for key in self.keys]
+        headings += [figure.heading for figure in self.figures]
         lines = [headings, ["---"] * len(headings)]
         for group, named in groups.items():
             cells = [key.write(value) for key, value in zip(self.keys, group, strict=True)]
@@ -72,15 +72,10 @@ class Table:
         return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
     @staticmethod
-    def _cell(figure: Figure, named: dict[str, dict[str, Any]]) -> str:
+    def _cell(figure: Figure, named: dict[str, Row]) -> str:
         row = named.get(figure.row)
-        value = None if row is None else row[figure.field]
+        value = None if row is None else getattr(row, figure.field)
         return "–" if value is None else figure.write(value)
-
-
-def number(value: float) -> str:
-    """Write a number with three significant digits, without an exponent."""
-    return f"{value:.3g}" if abs(value) < _GROUPED_FROM else f"{value:,.0f}"
 
 
 def times(value: float) -> str:
@@ -193,12 +188,12 @@ TABLES = {
         ),
     ),
     _THROUGHPUT: Table(
-        (_AGAINST,),
+        (_AGAINST, Key("ceiling", "ceiling")),
         (
             Figure("ours msg/s", _THROUGHPUT, "enhanced", count),
             Figure("stock", _THROUGHPUT, "stock", count),
             Figure("ratio", _THROUGHPUT, _RATIO, times),
-            Figure("bare socket", _THROUGHPUT, "ceiling", count),
+            Figure("the ceiling", _THROUGHPUT, "ceiling", count),
             Figure("of it", _THROUGHPUT, "ratio_to_ceiling", times),
             Figure("rounds", _THROUGHPUT, "rounds", count),
         ),
@@ -256,7 +251,6 @@ TABLES = {
             ),
             Figure("n", f"{_EVENT} p50", "samples", samples),
         ),
-        benchmark=_JOURNAL,
     ),
     _REQUEST: Table(
         (Key("between", "between"),),
@@ -323,7 +317,7 @@ TABLES = {
 _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 
-def fill(page: str, folder: Path) -> str:
+def fill(page: str, rows: Sequence[Row]) -> str:
     """
     Return a page with its tables written anew.
 
@@ -335,25 +329,8 @@ def fill(page: str, folder: Path) -> str:
 
     def table_of(place: re.Match[str]) -> str:
         table = TABLES[place[2]]
-        file = folder / f"{table.benchmark or place[2]}.json"
-        if not file.exists():
+        if not table.has_rows(rows):
             return place[0]
-        return f"{place[1]}\n{table.render(json.loads(file.read_text()))}\n{place[3]}"
+        return f"{place[1]}\n{table.render(rows)}\n{place[3]}"
 
     return _PLACE.sub(table_of, page)
-
-
-def main() -> None:
-    """Write the tables of the pages named on the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path, help="where the benchmarks' JSON files are")
-    parser.add_argument("pages", type=Path, nargs="+", help="the pages to write")
-    options = parser.parse_args()
-    for page in options.pages:
-        page.write_text(fill(page.read_text(), options.folder))
-
-
-if __name__ == "__main__":
-    main()

@@ -26,6 +26,9 @@ from nautilus_enhanced.sandbox.embedded import EmbeddedServer
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
+    from collections.abc import Sequence
     from types import TracebackType
 
 
@@ -37,6 +40,8 @@ ARRIVAL_LIMIT_S = 60.0
 # More than any publisher gets into a stream in a second.
 FASTEST = 1_000_000
 LONGEST_POLL_S = 0.02
+READ_AT_ONCE = 10_000
+MANY_STREAMS = 100
 
 
 def payload(number: int) -> bytes:
@@ -145,7 +150,8 @@ class Server:
     def __init__(self) -> None:
         self._server = EmbeddedServer()
         self.url = self._server.start()
-        self.store = redis.Redis.from_url(self.url)
+        # Its types allow for answers as text and for an asynchronous client: this is neither.
+        self.store: Any = redis.Redis.from_url(self.url)
         self.port = int(self.store.connection_pool.connection_kwargs["port"])
 
     def __enter__(self) -> Server:
@@ -172,14 +178,49 @@ class Server:
             time.sleep(min(LONGEST_POLL_S, max(0.0005, (count - length) / FASTEST)))
         return length == count
 
+    def wait_for_last(self, message: tuple[str, bytes], limit_s: float = ARRIVAL_LIMIT_S) -> bool:
+        """Wait until the last entry of a topic's stream is a message's; return whether it is."""
+        topic, raw = message
+        deadline = time.perf_counter() + limit_s
+        while time.perf_counter() < deadline:
+            found = self.store.xrevrange(NAMING.key(topic), count=1)
+            if found and found[0][1][b"payload"] == raw:
+                return True
+            time.sleep(LONGEST_POLL_S / 10)
+        return False
+
     def is_in_order(self, numbers: Iterable[int], topic: str = TOPIC) -> bool:
         """Return whether a stream has what `payload` gave for the numbers, in their order."""
         expected = iter(numbers)
         key, begin = NAMING.key(topic), b"-"
-        while entries := self.store.xrange(key, begin, count=10_000):
-            for _, fields in entries:
-                number = next(expected, None)
-                if number is None or fields[b"payload"] != payload(number):
-                    return False
+        while entries := self.store.xrange(key, begin, count=READ_AT_ONCE):
+            if not _are(entries, expected):
+                return False
             begin = b"(" + entries[-1][0]
         return next(expected, None) is None
+
+    def are_in_order(self, streams: Mapping[str, Sequence[int]]) -> bool:
+        """Return the same of some streams; of many, all that they have is asked for at once."""
+        if len(streams) < MANY_STREAMS:
+            return all(self.is_in_order(numbers, topic) for topic, numbers in streams.items())
+        topics = list(streams)
+        for at in range(0, len(topics), READ_AT_ONCE):
+            some = topics[at : at + READ_AT_ONCE]
+            with self.store.pipeline(transaction=False) as pipeline:
+                for topic in some:
+                    pipeline.xrange(NAMING.key(topic))
+                answers = pipeline.execute()
+            for topic, entries in zip(some, answers, strict=True):
+                expected = iter(streams[topic])
+                if not _are(entries, expected) or next(expected, None) is not None:
+                    return False
+        return True
+
+
+def _are(entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], expected: Iterator[int]) -> bool:
+    """Return whether entries are those of the next numbers."""
+    for _, fields in entries:
+        number = next(expected, None)
+        if number is None or fields[b"payload"] != payload(number):
+            return False
+    return True

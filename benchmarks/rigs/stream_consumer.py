@@ -2,9 +2,8 @@
 A consumer in a process of its own, of one of the kinds that the benchmarks compare.
 
 Each reads a stream that is full from its beginning by a group that is new, notes the payload of
-every message, and ends when the server has confirmed the last acknowledgement. The last line that
-it prints is JSON: messages a second, from the first step until then, and how many came, in order.
-Begun with an argument for the kind and another one for what is made of a payload:
+every message, and ends when the server has confirmed the last acknowledgement. It returns messages
+a second, from the first step until then, and whether all came, in order. The kinds:
 
 - ``loop``, ``async``, ``thread``, ``4 threads``: a subscription of ours;
 - ``redis-py``: XREADGROUP and XACK in a loop;
@@ -17,10 +16,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import json
 import logging
 import socket
-import sys
 import time
 from typing import TYPE_CHECKING
 from typing import Any
@@ -30,9 +27,9 @@ import hiredis
 import msgspec
 import redis
 import uvloop
-from publishing import NAMING
-from publishing import TOPIC
 
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
 from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
 from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
 from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
@@ -83,9 +80,10 @@ def quote(number: int) -> bytes:
     ).ljust(200)
 
 
-def number_of(raw: bytes) -> int:
-    """Return the number that a quote carries."""
-    return int(msgspec.json.decode(raw, type=Quote).ts_event)
+def number_of(raw: bytes, field: str = "ts_event") -> int:
+    """Return the number that a quote carries in a field: its digits, whatever they count."""
+    text: str = getattr(msgspec.json.decode(raw, type=Quote), field)
+    return int(text.replace(".", ""))
 
 
 def is_in_order(payloads: Sequence[bytes]) -> bool:
@@ -307,6 +305,7 @@ def with_socket(url: str, group: str, found: Consumption) -> None:
 
 def consume(url: str, group: str, kind: str, body: str, count: int) -> dict[str, Any]:
     """Consume `count` messages and say how fast that was."""
+    logging.disable(logging.WARNING)
     found = Consumption(count)
     made = BODIES[body]
     ordered = True
@@ -324,14 +323,3 @@ def consume(url: str, group: str, kind: str, body: str, count: int) -> dict[str,
     else:
         with_socket(url, group, found)
     return found.summary(ordered=ordered)
-
-
-def main() -> None:
-    """Consume as the command line says."""
-    logging.disable(logging.WARNING)
-    url, group, kind, body, count = sys.argv[1:]
-    print(json.dumps(consume(url, group, kind, body, int(count))))
-
-
-if __name__ == "__main__":
-    main()

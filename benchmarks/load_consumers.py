@@ -1,0 +1,179 @@
+"""
+Messages a second that a group handles and acknowledges, by how many processes are in it.
+
+::
+
+    a stream with N entries ──> server ──┬─XREADGROUP──> consumer 1 ──> handler ──> XACK
+                                         ├─XREADGROUP──> consumer 2 ──> handler ──> XACK
+                                         └─ ...          └─ 1 to 8 processes, measured ─┘
+    the twin: redis-py in as many processes
+
+``order="none"``: any consumer may have any message, which is what shares one stream. It begins when
+all are ready, and ends when the group has acknowledged the last message; that each message was
+handled once is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import ExitStack
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING
+from typing import Any
+
+import redis
+import uvloop
+
+from nautilus_enhanced.benchmarks.consume_throughput import fill
+from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import Benchmark
+from nautilus_enhanced.benchmarks.harness import Comparison
+from nautilus_enhanced.benchmarks.harness import Curve
+from nautilus_enhanced.benchmarks.harness import Metric
+from nautilus_enhanced.benchmarks.harness import Observation
+from nautilus_enhanced.benchmarks.harness import Scenario
+from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import tell
+from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
+from nautilus_enhanced.benchmarks.rigs.publishing import Server
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import number_of
+from nautilus_enhanced.benchmarks.rigs.stream_consumer import topic_of
+from nautilus_enhanced.infrastructure.messagebus.streams import StreamClient
+from nautilus_enhanced.infrastructure.messagebus.streams import SubscriptionSettings
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+CONSUMERS = (1, 2, 4, 8)
+BATCH = SubscriptionSettings().read_count
+GO, RUNNING, ENDED = "go", b"running", b"ended"
+LIMIT_S = 60.0
+POLL_S = 0.002
+
+
+def consume(url: str, kind: str, messages: int, group: str, name: str) -> list[int]:
+    """Wait until there is the key that says go; return the numbers of what was handled."""
+    payloads: list[bytes] = []
+    if kind == "enhanced":
+        uvloop.run(_subscribe(url, payloads, messages, group))
+    else:
+        _loop(url, payloads, messages, group, name)
+    return [number_of(raw) for raw in payloads]
+
+
+async def _subscribe(url: str, payloads: list[bytes], messages: int, group: str) -> None:
+    settings = SubscriptionSettings(order="none")
+    store = redis.Redis.from_url(url)
+    async with StreamClient(url, naming=NAMING) as client:
+        tell("ready")
+        while not store.exists(GO):  # noqa: ASYNC110 (only the server tells)
+            await asyncio.sleep(POLL_S)
+        client.subscribe(
+            topic_of(messages),
+            lambda message: payloads.append(message.payload),
+            group=group,
+            start="beginning",
+            settings=settings,
+        )
+        until = time.monotonic() + LIMIT_S
+        while (  # noqa: ASYNC110 (only the server tells)
+            store.get(GO) != ENDED and time.monotonic() < until
+        ):
+            await asyncio.sleep(5 * POLL_S)
+    store.close()
+
+
+def _loop(url: str, payloads: list[bytes], messages: int, group: str, name: str) -> None:
+    key = NAMING.key(topic_of(messages))
+    with redis.Redis.from_url(url) as store:
+        tell("ready")
+        while not store.exists(GO):
+            time.sleep(POLL_S)
+        until = time.monotonic() + LIMIT_S
+        while store.get(GO) != ENDED and time.monotonic() < until:
+            answer: Any = store.xreadgroup(group, name, {key: ">"}, count=BATCH, block=20)
+            for _, entries in answer:
+                payloads.extend(fields[b"payload"] for _, fields in entries)
+                store.xack(key, group, *[entry_id for entry_id, _ in entries])
+
+
+def run_round(
+    server: Server, kind: str, consumers: int, messages: int, names: count[int]
+) -> Observation:
+    """Run consumers, each in a process of its own; return messages a second of all of them."""
+    store, key = server.store, NAMING.key(topic_of(messages))
+    group = f"round-{next(names)}"
+    store.delete(GO)
+    store.xgroup_create(key, group, "0")
+    with ExitStack() as stack:
+        children = [
+            stack.enter_context(Apart(consume, server.url, kind, messages, group, f"c{number}"))
+            for number in range(consumers)
+        ]
+        for child in children:
+            child.told(LIMIT_S)
+        begin = time.perf_counter()
+        store.set(GO, RUNNING)
+        until = begin + LIMIT_S
+        while not is_done(store, key, group) and time.perf_counter() < until:
+            time.sleep(POLL_S)
+        seconds = time.perf_counter() - begin
+        store.set(GO, ENDED)
+        numbers = [number for child in children for number in child.result(LIMIT_S)]
+    store.xgroup_destroy(key, group)
+    return Observation(
+        figures={"rate": messages / seconds}, verified=sorted(numbers) == list(range(messages))
+    )
+
+
+def is_done(store: redis.Redis, key: str, group: str) -> bool:
+    """Return whether a group has read all of a stream and acknowledged it."""
+    groups: Any = store.xinfo_groups(key)
+    (found,) = [each for each in groups if each["name"].decode() == group]
+    return bool(found["lag"] == 0 and found["pending"] == 0)
+
+
+def scenarios(size: Size) -> Iterator[Scenario]:
+    """Yield all numbers of consumers on one server."""
+    messages = size.pick(40_000, 8_000, 1_000)
+    names = count()
+    with Server() as server:
+        fill(server, messages)
+        for consumers in size.pick(CONSUMERS, (2,), (1, 2)):
+            yield Scenario(
+                arms={
+                    kind: partial(run_round, server, kind, consumers, messages, names)
+                    for kind in ("enhanced", "stock")
+                },
+                comparisons=[
+                    Comparison(
+                        topology=f"one stream, {consumers} consumers, 200 bytes, redis-py",
+                        parameters={"consumers": consumers},
+                    )
+                ],
+                metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
+                rounds=size.pick(3, 2, 1),
+                warm_up=False,
+            )
+
+
+BENCHMARK = Benchmark(
+    name="load_consumers",
+    about=__doc__,
+    scenarios=scenarios,
+    curves=(
+        Curve(
+            title="Messages a second, by consumers of a group",
+            row="load_consumers",
+            parameter="consumers",
+            axis="processes",
+            why="The rate grows until the processors are taken: the server needs one of them, so "
+            "on two cores the second consumer already shares its own. The server serves one "
+            "command at a time, which is the limit on a larger machine.",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""The pages of the documentation that a run's figures stand on."""

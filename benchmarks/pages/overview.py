@@ -1,0 +1,235 @@
+"""The page ``benchmarks.md``: goals, what is better and worse, limits, curves and peers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Final
+
+from nautilus_enhanced.benchmarks import registry
+from nautilus_enhanced.benchmarks.harness import machine
+from nautilus_enhanced.benchmarks.harness.model import Size
+from nautilus_enhanced.benchmarks.harness.table import number
+from nautilus_enhanced.benchmarks.harness.table import times
+from nautilus_enhanced.benchmarks.pages.goals import GOALS
+from nautilus_enhanced.benchmarks.pages.limits import LIMITS
+from nautilus_enhanced.benchmarks.report import curves
+from nautilus_enhanced.benchmarks.report import plot
+
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Sequence
+
+    from nautilus_enhanced.benchmarks.harness.model import Curve
+    from nautilus_enhanced.benchmarks.harness.rows import Row
+
+
+INTRODUCTION: Final = """\
+# Benchmarks
+
+Every figure beside its stock twin and, where there is one, beside the best that could be reached
+here, from one run, by one command:
+
+```
+nt-enhanced bench                    # all of them, less than twenty minutes
+nt-enhanced bench --quick            # less, in less than two minutes
+nt-enhanced bench --list             # what each measures
+nt-enhanced bench publish_throughput --html page.html
+```
+
+It needs the extra `bench` (`pip install 'nt-enhanced[bench]'`), and nothing that runs already:
+servers and venues are started on this machine and stopped again. `make bench-pages` runs all, and
+writes this page, the tables of the other pages and the ratios of the release.
+
+## How it is measured
+
+- **Turns.** The sides take turns (A B A B ...) after a round to warm up, in one process each for a
+  benchmark; where an arm needs an interpreter of its own it has a process of its own.
+- **Checked.** Each round looks at its own result: all arrived, in order and as it was sent. What is
+  not so is marked, and the command exits with 1.
+- **Latencies** count from when something was due, not from when the sender got round to it, so that
+  what holds up the sender is in them (coordinated omission).
+- **Ratios** are above 1 where the enhanced bus is better. A figure of a round is divided by that of
+  the round beside it, and the ratio is the median of these; percentiles are of the samples of all
+  rounds, and so is their ratio. Behind a ratio stands where such ratios lie: between the k-th
+  lowest and the k-th highest of the rounds, which enclose their median with 90 % confidence
+  whatever the noise is like (with four rounds or fewer, the lowest and the highest).
+- **Too noisy to tell** is a ratio whose interval reaches more than 15 % from it, or of fewer than
+  three rounds.
+- **A regression** (`--compare FILE --fail-on-regression`) is a ratio whose whole interval is below
+  the whole of the earlier one by more than `--margin` (15 % by default), in two runs one after the
+  other. Tails (percentiles above the median) and differences of two figures are shown and never
+  fail: on a shared machine they are the machine's. Nor do, in a quick run, latencies of what comes
+  at a rate of its own: a machine that cannot keep it lets them grow. `benchmarks/ratios.json`
+  keeps the ratios of each release; `make test` runs `--quick` against it with a margin of 60 %,
+  since its machine is another one.
+"""
+# A machine with a higher load did something else.
+BUSY_LOAD: Final = 1.0
+# A ratio that is closer to 1 is no difference to anyone.
+EQUAL: Final = 0.05
+
+
+def render(rows: Sequence[Row]) -> str:
+    """
+    Return the page of a run.
+
+    Parameters
+    ----------
+    rows : Sequence[Row]
+        What the run found.
+    """
+    parts = [
+        INTRODUCTION,
+        "## The latest run\n",
+        f"{machine.sentence(rows[0].run)}. {_caution(rows[0].run)}\n",
+        _goals(rows),
+        _verdicts(rows),
+        _limits(rows),
+        *_curves(rows),
+        _peers(rows),
+    ]
+    return "\n".join(filter(None, parts))
+
+
+def drawings(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the images of the curves by file name."""
+    images = {}
+    for name, number_, curve in _all_curves():
+        lines = curves.lines_of(curve, rows)
+        if lines:
+            unit = next(row.unit for row in rows if row.name == curve.row)
+            image = plot.draw(curve.title, lines, curve.axis, unit, is_file=True)
+            images[_image(name, number_)] = image
+    return images
+
+
+def _caution(run: dict[str, str]) -> str:
+    """Return what keeps the figures of a run from saying what they could."""
+    cautions = []
+    if run["size"] != Size.FULL:
+        cautions.append(
+            "**This was no full run**: rounds were few and short, and not all goals measured."
+        )
+    if float(run["load"]) > BUSY_LOAD:
+        cautions.append(
+            "**The machine did other work at the time**: times, rates and tails are worse than "
+            "they would be, on either side, and goals that are missed here may be met."
+        )
+    return " ".join(cautions)
+
+
+def _goals(rows: Sequence[Row]) -> str:
+    lines = ["## Goals\n", "| | goal | wanted | reached | |", "| --- | --- | --- | --- | --- |"]
+    for about, goals in GOALS.items():
+        for at, goal in enumerate(goals):
+            verdict = goal.verdict(rows)
+            cells = (
+                "" if at else about,
+                goal.what,
+                goal.bound_text(rows),
+                goal.reached_text(rows),
+                f"**{verdict}**" if verdict == "missed" else verdict,
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def _verdicts(rows: Sequence[Row]) -> str:
+    held = [row for row in rows if row.held and row.ratio_to_stock and row.benchmark != "peers"]
+    told = [(row, row.ratio_to_stock or 0.0) for row in held if not row.noisy]
+    parts = {
+        "Better": [row for row, ratio in told if ratio > 1 + EQUAL],
+        "The same, within 5 %": [row for row, ratio in told if abs(ratio - 1) <= EQUAL],
+        "Worse": [row for row, ratio in told if ratio < 1 - EQUAL],
+    }
+    text = [
+        "## Better and worse\n",
+        "Medians, means and rates beside stock or the twin that is named; tails are on the pages "
+        "of each part.\n",
+    ]
+    text += [_ranked(heading, some) for heading, some in parts.items()]
+    noisy = sorted({row.benchmark for row in held if row.noisy})
+    if noisy:
+        count = sum(row.noisy for row in held)
+        text.append(
+            f"### Too noisy to tell\n\n{count} of {len(held)} ratios in this run, of: "
+            f"{', '.join(noisy)}.\n"
+        )
+    return "\n".join(text)
+
+
+def _ranked(heading: str, rows: Sequence[Row]) -> str:
+    if not rows:
+        return f"### {heading}\n\nNothing in this run.\n"
+    lines = [
+        f"### {heading}\n",
+        "| what | ours | stock | unit | ratio | between |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in sorted(rows, key=lambda row: (row.benchmark, -(row.ratio_to_stock or 0))):
+        low, high = row.ratio_low or 0, row.ratio_high or 0
+        lines.append(
+            f"| {row.key} | {number(row.enhanced)} | {number(row.stock)} | {row.unit} | "
+            f"{times(row.ratio_to_stock)} | {number(low)}–{number(high)} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _limits(rows: Sequence[Row]) -> str:
+    measured = {row.benchmark for row in rows}
+    lines = [
+        "## What the limit is\n",
+        "| benchmark | what it measures | the limit of ours |",
+        "| --- | --- | --- |",
+    ]
+    for name in registry.NAMES:
+        if name in measured:
+            headline = registry.load(name).headline.rstrip(".")
+            lines.append(f"| `{name}` | {headline} | {LIMITS[name]} |")
+    return "\n".join([*lines, ""])
+
+
+def _curves(rows: Sequence[Row]) -> Iterator[str]:
+    yield "## As the work grows\n"
+    yield (
+        "Axes are logarithmic: a level line does not depend on the work, one of slope 1 grows as "
+        "it does. Where a line becomes steeper by half, it bends.\n"
+    )
+    for name, number_, curve in _all_curves():
+        lines = curves.lines_of(curve, rows)
+        if lines:
+            bends = "\n".join(f"- {bend}" for bend in curves.bends_of(lines))
+            yield (
+                f"### {curve.title}\n\n![{curve.title}](images/{_image(name, number_)})\n\n"
+                f"{curve.why} (`{name}`)\n\n{bends}\n"
+            )
+
+
+def _peers(rows: Sequence[Row]) -> str:
+    peers = [row for row in rows if row.benchmark == "peers"]
+    if not peers:
+        return ""
+    lines = [
+        "## Peers\n",
+        "With their own recommended settings, on the same machine in the same run. What each "
+        "promises differs, so a ratio says what a promise costs, not who is better.\n",
+        "| what | ours | peer | unit | ratio |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row.key} | {number(row.enhanced)} | {number(row.stock)} | {row.unit} | "
+        f"{times(row.ratio_to_stock)} |"
+        for row in peers
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _all_curves() -> Iterator[tuple[str, int, Curve]]:
+    for name in registry.NAMES:
+        for at, curve in enumerate(registry.load(name).curves):
+            yield name, at, curve
+
+
+def _image(name: str, number_: int) -> str:
+    return f"bench_{name}{f'_{number_}' if number_ else ''}.svg"

@@ -1,0 +1,89 @@
+"""The benchmarks there are, by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Final
+
+import msgspec
+
+from nautilus_enhanced.benchmarks.harness.model import Size
+from nautilus_enhanced.benchmarks.harness.runner import play
+
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from collections.abc import Sequence
+
+    from nautilus_enhanced.benchmarks.harness.model import Benchmark
+
+
+# Each is a module beside this one. In the order of a message's way: into the node and through its
+# engines, out of it, to the server, to consumers, and what goes wrong on the way.
+NAMES: Final = (
+    "engine_queueing_overhead",
+    "engine_throughput",
+    "end_to_end_node",
+    "engine_memory_per_message",
+    "order_event_behind_burst",
+    "order_event_against_slice",
+    "order_event_at_low_load",
+    "order_round_trip_behind_burst",
+    "venues_order_event",
+    "adapter_overhead",
+    "pattern_match",
+    "serialize_cost",
+    "monitoring_overhead",
+    "publish_call_cost",
+    "publish_throughput",
+    "publish_latency_under_flood",
+    "trading_thread_interference",
+    "consume_call_cost",
+    "consume_throughput",
+    "publish_to_handled",
+    "request_response",
+    "journal_throughput",
+    "journal_order_event",
+    "outage_recovery",
+    "connections_1000",
+    "load_rate",
+    "load_instruments",
+    "load_subscriptions",
+    "load_consumers",
+    "peers",
+)
+
+
+def load(name: str) -> Benchmark:
+    """Import one of the benchmarks."""
+    found: Benchmark = import_module(f"{__package__}.{name}").BENCHMARK
+    return found
+
+
+def chosen(names: Sequence[str]) -> list[str]:
+    """
+    Return the benchmarks that were named, once each; all of them if none was.
+
+    Raises
+    ------
+    ValueError
+        If there is none of a name.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise ValueError(
+                f"NAME was {name!r}, allowed: {', '.join(NAMES)}; `nt-enhanced bench --list` says "
+                "what they measure"
+            )
+    return list(dict.fromkeys(names)) or list(NAMES)
+
+
+def measure(name: str, size: str, run: Mapping[str, str]) -> dict[str, Any]:
+    """Play a benchmark, for a process of its own; return what JSON can tell."""
+    played = play(load(name), Size(size), run)
+    return {
+        "rows": msgspec.to_builtins(played.rows),
+        "left_out": [{"what": one.what, "reason": one.reason} for one in played.left_out],
+    }

@@ -1,0 +1,1 @@
+"""A run for people: a page with tables, plots and where curves bend."""

@@ -1,0 +1,1 @@
+"""What benchmarks measure: servers, publishers, readers, engines and a node, on either bus."""

