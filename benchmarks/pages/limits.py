@@ -14,6 +14,7 @@ LIMITS: Final = {
     "order_event_against_slice": "the slice; below 100 µs what a turn of the event loop takes",
     "order_event_at_low_load": "the event loop's wake-up from another thread, the same on both",
     "order_round_trip_behind_burst": "three slices: risk, execution, and the answer",
+    "venues_order_event": "what waits before the engines, and two cores for venues and node",
     "adapter_overhead": "a Python method around a compiled one: two calls and a counter",
     "pattern_match": "a look-up in a dict for what is known; `*x*` has to be tried",
     "serialize_cost": "making a text of each price; msgspec writes the rest",

@@ -25,6 +25,8 @@ from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nautilus_enhanced.benchmarks.harness.rows import Row
+
 
 EXAMPLES: Final = """\b
 Examples:
@@ -127,13 +129,18 @@ def command(
             changes = programme.confirm(before, changes, margin / 100)
             failed = failed or bool(comparison.fallen(changes))
         click.echo(comparison.render(changes, margin / 100), err=to_stderr)
-    if json_path == "-":
-        click.echo(encode_rows(programme.rows), nl=False)
-    elif json_path is not None:
-        Path(json_path).write_bytes(encode_rows(programme.rows))
+    _write(programme.rows, json_path, keep_path)
     if html_path is not None:
         Path(html_path).write_text(page.render(programme, changes))
-    if keep_path is not None:
-        ratios.keep(keep_path, programme.rows)
     if failed:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _write(rows: Sequence[Row], json_path: str | None, keep_path: str | None) -> None:
+    """Write what is for machines."""
+    if json_path == "-":
+        click.echo(encode_rows(rows), nl=False)
+    elif json_path is not None:
+        Path(json_path).write_bytes(encode_rows(rows))
+    if keep_path is not None:
+        ratios.keep(keep_path, rows)

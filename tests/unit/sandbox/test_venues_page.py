@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from nautilus_enhanced.cli.bench import command as bench
 from nautilus_enhanced.cli.demo.command import command as demo
 from nautilus_enhanced.cli.venue import command
 from nautilus_enhanced.sandbox.faults import _READERS
@@ -46,7 +47,7 @@ def test_every_setting_is_listed_with_its_default():
 
 
 def test_every_option_that_the_page_names_is_there():
-    commands = (command, demo)
+    commands = (command, demo, bench)
     options = {name for one in commands for param in one.params for name in param.opts}
     for example in (HERE / "examples" / "live").glob("*.py"):
         options |= set(re.findall(r'"(--[a-z-]+)"', example.read_text()))
