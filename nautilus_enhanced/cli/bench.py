@@ -105,7 +105,7 @@ def command(
     chosen = registry.chosen(names)
     if fail_on_regression and compare_path is None:
         raise click.UsageError("--fail-on-regression needs --compare FILE: a fall since when?")
-    for path in (json_path, html_path, keep_path):
+    for path in filter(None, (json_path, html_path, keep_path)):
         check_writable(path)
     size = Size.TINY if tiny else Size.QUICK if quick else Size.FULL
     before = None if compare_path is None else ratios.read(compare_path, size)
@@ -125,8 +125,20 @@ def command(
         if fail_on_regression and comparison.fallen(changes):
             click.echo("What fell is measured again.", err=to_stderr)
             changes = programme.confirm(before, changes, margin / 100)
-            failed = failed or bool(comparison.fallen(changes))
+        failed = failed or (fail_on_regression and bool(comparison.fallen(changes)))
         click.echo(comparison.render(changes, margin / 100), err=to_stderr)
+    _write(programme, changes, json_path, html_path, keep_path)
+    if failed:
+        raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _write(
+    programme: Programme,
+    changes: Sequence[comparison.Change],
+    json_path: str | None,
+    html_path: str | None,
+    keep_path: str | None,
+) -> None:
     if json_path == "-":
         click.echo(encode_rows(programme.rows), nl=False)
     elif json_path is not None:
@@ -135,5 +147,3 @@ def command(
         Path(html_path).write_text(page.render(programme, changes))
     if keep_path is not None:
         ratios.keep(keep_path, programme.rows)
-    if failed:
-        raise click.exceptions.Exit(EXIT_FAILED)
