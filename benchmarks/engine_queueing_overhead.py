@@ -146,7 +146,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="queueing_us", unit="µs/quote")],
-                rounds=size.pick(60, 25, 2),
+                rounds=size.pick(30, 25, 2),
                 collect=False,
             )
 
