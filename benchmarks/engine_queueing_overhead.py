@@ -127,8 +127,10 @@ def feeds(loop_name: str, burst: int, buses: Sequence[str]) -> Iterator[dict[str
 
 def loops_and_bursts(size: Size) -> Iterator[tuple[str, int, int]]:
     """Yield event loops, how many quotes come at once, and how many there are in a turn."""
-    quotes = size.pick(5_000, 2_000, 1_000)
-    for loop_name, burst in product(("uvloop", "asyncio"), (quotes, 10)):
+    # A backlog has to be one: what stock keeps of each quote costs more the more of them wait.
+    backlog, few = size.pick(20_000, 10_000, 1_000), size.pick(4_000, 2_000, 500)
+    bursts = ((backlog, backlog), (10, few))
+    for loop_name, (burst, quotes) in product(("uvloop", "asyncio"), bursts):
         if size is not Size.QUICK or loop_name == "uvloop":
             yield loop_name, burst, quotes
 
@@ -146,7 +148,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="queueing_us", unit="µs/quote")],
-                rounds=size.pick(30, 25, 2),
+                rounds=size.pick(25, 15, 2),
                 collect=False,
             )
 

@@ -43,7 +43,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="rate", unit="quotes/s", better="higher")],
-                rounds=size.pick(30, 25, 2),
+                rounds=size.pick(25, 15, 2),
                 collect=False,
             )
 
