@@ -25,6 +25,8 @@ from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from nautilus_enhanced.benchmarks.harness.rows import Row
+
 
 EXAMPLES: Final = """\b
 Examples:
@@ -105,7 +107,7 @@ def command(
     chosen = registry.chosen(names)
     if fail_on_regression and compare_path is None:
         raise click.UsageError("--fail-on-regression needs --compare FILE: a fall since when?")
-    for path in filter(None, (json_path, html_path, keep_path)):
+    for path in (json_path, html_path, keep_path):
         check_writable(path)
     size = Size.TINY if tiny else Size.QUICK if quick else Size.FULL
     before = None if compare_path is None else ratios.read(compare_path, size)
@@ -125,25 +127,20 @@ def command(
         if fail_on_regression and comparison.fallen(changes):
             click.echo("What fell is measured again.", err=to_stderr)
             changes = programme.confirm(before, changes, margin / 100)
-        failed = failed or (fail_on_regression and bool(comparison.fallen(changes)))
+            failed = failed or bool(comparison.fallen(changes))
         click.echo(comparison.render(changes, margin / 100), err=to_stderr)
-    _write(programme, changes, json_path, html_path, keep_path)
+    _write(programme.rows, json_path, keep_path)
+    if html_path is not None:
+        Path(html_path).write_text(page.render(programme, changes))
     if failed:
         raise click.exceptions.Exit(EXIT_FAILED)
 
 
-def _write(
-    programme: Programme,
-    changes: Sequence[comparison.Change],
-    json_path: str | None,
-    html_path: str | None,
-    keep_path: str | None,
-) -> None:
+def _write(rows: Sequence[Row], json_path: str | None, keep_path: str | None) -> None:
+    """Write what is for machines."""
     if json_path == "-":
-        click.echo(encode_rows(programme.rows), nl=False)
+        click.echo(encode_rows(rows), nl=False)
     elif json_path is not None:
-        Path(json_path).write_bytes(encode_rows(programme.rows))
-    if html_path is not None:
-        Path(html_path).write_text(page.render(programme, changes))
+        Path(json_path).write_bytes(encode_rows(rows))
     if keep_path is not None:
-        ratios.keep(keep_path, programme.rows)
+        ratios.keep(keep_path, rows)
