@@ -92,7 +92,7 @@ def free_port() -> int:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all numbers of connections on one server."""
-    events = size.pick(400, 150, 20)
+    events = size.pick(250, 150, 20)
     with Server() as server:
         for connections in size.pick(CONNECTIONS, CONNECTIONS[-1:], CONNECTIONS[:2]):
             yield Scenario(

@@ -112,7 +112,7 @@ def run_round(server: Server, case: Case, messages: int, names: count[int]) -> O
 
 def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
     """Yield all consumers on one server."""
-    messages = size.pick(60_000, 15_000, 2_000)
+    messages = size.pick(40_000, 15_000, 2_000)
     installed = versions()
     for kind in DISTRIBUTIONS.keys() - installed.keys():
         yield LeftOut(f"the twin {kind}", "it is not installed")

@@ -66,7 +66,7 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
     if is_missing("aiohttp"):
         yield LeftOut("end_to_end_node", "the extra 'sandbox' (the venue) is not installed")
         return
-    seconds = size.pick(2.0, 0.4, 0.3)
+    seconds = size.pick(1.5, 0.4, 0.3)
     stocks = size.pick(STOCK, STOCK[:1], STOCK[:1])
     with Server() as server:
         for per_s in size.pick((500, 2_000), (500,), (500,)):

@@ -102,7 +102,7 @@ def run_inserts(count: int, *, fsync: bool) -> Observation:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield the three cases, with fsync and without."""
-    events = size.pick(150, 20, 5)
+    events = size.pick(100, 20, 5)
     with Server() as server:
         for fsync in size.pick((False, True), (False,), (False, True)):
             for name, url, flood in (

@@ -43,7 +43,7 @@ METRICS = (
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all rates on one server."""
-    seconds = size.pick(0.8, 0.2, 0.1)
+    seconds = size.pick(0.5, 0.2, 0.1)
     with Server() as server:
         for per_s in size.pick(RATES, (100_000,), (1_000, 20_000)):
             yield Scenario(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-SUBSCRIPTIONS = (1, 4, 16, 64)
+SUBSCRIPTIONS = (1, 4, 16, 48)
 BATCH = 500
 FILLED_AT_ONCE = 1_000
 LIMIT_S = 60.0
@@ -159,7 +159,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-                rounds=size.pick(3, 2, 1),
+                rounds=size.pick(2, 2, 1),
                 warm_up=False,
             )
 

@@ -116,7 +116,7 @@ def run_round(bus: str, work_us: float, backlog: int, orders: int) -> Observatio
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both kinds of handlers."""
-    backlog, orders = size.pick(10_000, 10_000, 2_000), size.pick(10, 3, 2)
+    backlog, orders = size.pick(10_000, 10_000, 2_000), size.pick(8, 3, 2)
     for work_us in size.pick((0.0, 20.0), (20.0,), (0.0, 20.0)):
         yield Scenario(
             arms={
@@ -130,7 +130,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 )
             ],
             metrics=METRICS,
-            rounds=size.pick(5, 2, 1),
+            rounds=size.pick(4, 2, 1),
             warm_up=False,
         )
 

@@ -341,7 +341,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
     frozen_s = size.pick(6.0, 0.5, 0.5)
     outage_s, limit_s = size.pick((2.0, 4.0), (0.3, 0.8), (0.3, 1.0))
     # A full lane, and what stock makes of an outage, are the same each time.
-    rounds, few = size.pick(3, 2, 1), size.pick(2, 1, 1)
+    rounds, few = size.pick(2, 2, 1), size.pick(2, 1, 1)
     frozen_for = f"{RATE:,}/s, frozen {frozen_s:g} s"
     for_a_while = f"{RATE:,}/s, {outage_s:g} s"
     yield Scenario(

@@ -106,7 +106,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 for age in ("new", "known")
             ],
             metrics=(),
-            rounds=size.pick(5, 3, 1),
+            rounds=size.pick(9, 5, 1),
         )
 
 

@@ -136,7 +136,7 @@ def run_round(server: Server, kind: str, case: Case, count: int) -> Observation:
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all cases on one server."""
-    loop_calls, cold_calls = size.pick(20_000, 3_000, 1_000), size.pick(500, 100, 50)
+    loop_calls, cold_calls = size.pick(10_000, 3_000, 1_000), size.pick(400, 100, 50)
     stocks = size.pick(STOCK, STOCK[:1], STOCK)
     cases = size.pick(CASES, tuple(case for case in CASES if case.is_quick), CASES)
     with Server() as server:

@@ -188,7 +188,7 @@ def run_round(server: Server, kind: str, flood: Flood, seconds: float) -> Observ
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all floods on one server."""
     stocks = size.pick(STOCK, STOCK[1:2], STOCK)
-    seconds = size.pick(1.2, 0.4, 0.2)
+    seconds = size.pick(0.8, 0.4, 0.2)
     with Server() as server:
         for flood in size.pick(FLOODS, FLOODS[1:2], FLOODS[1:2]):
             yield Scenario(

@@ -98,7 +98,7 @@ def run_round(server: Server, side: str, per_s: int, seconds: float) -> Observat
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all rates on one server."""
-    seconds = size.pick(1.5, 0.4, 0.3)
+    seconds = size.pick(1.0, 0.4, 0.3)
     names = size.pick(list(SIDES), list(SIDES)[:3], list(SIDES))
     with Server() as server:
         for per_s in size.pick(RATES, RATES[:1], RATES[:1]):

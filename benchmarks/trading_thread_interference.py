@@ -118,7 +118,7 @@ def run_round(server: Server, kind: str, seconds: float, steps: int, *, spins: b
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both kinds of thread on one server."""
-    seconds = size.pick(1.5, 0.4, 0.1)
+    seconds = size.pick(1.0, 0.4, 0.1)
     stocks = size.pick(STOCK, STOCK[:1], STOCK)
     steps = calibrate()
     with Server() as server:
