@@ -116,16 +116,27 @@ def median_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> 
     ordered = sorted(values)
     if not ordered:
         return None
-    depth = 0
-    while depth + 1 < len(ordered) / 2 and coverage(len(ordered), depth + 1) >= confidence:
+    count, depth = len(ordered), 0
+    # What leaves out so many at an end, and that much or less, of 2 ** count.
+    ways = tail = 1
+    while depth + 1 < count / 2:
+        ways = ways * (count - depth) // (depth + 1)
+        tail += ways
+        if _holding(tail, count) < confidence:
+            break
         depth += 1
     return Interval(ordered[depth], ordered[-1 - depth])
 
 
 def coverage(count: int, depth: int) -> float:
     """Return how surely a median lies between the values that leave `depth` out at each end."""
-    tail: int = sum(math.comb(count, beyond) for beyond in range(depth + 1))
-    return max(0.0, 1.0 - tail / float(2 ** (count - 1)))
+    return _holding(sum(math.comb(count, beyond) for beyond in range(depth + 1)), count)
+
+
+def _holding(tail: int, count: int) -> float:
+    # Whole numbers divided by one another: as floats they would be too large.
+    outside: float = 2 * tail / 2**count
+    return max(0.0, 1.0 - outside)
 
 
 def is_noisy(value: float, interval: Interval, noise: float = NOISE) -> bool:

@@ -101,3 +101,12 @@ def test_percentiles_are_of_all_rounds_together():
 
 def test_figures_are_those_of_the_round_in_the_middle():
     assert estimate([3.0, 1.0, 2.0], None) == 2.0
+
+
+@pytest.mark.parametrize("count", [4, 5, 21, 1_500])
+def test_the_interval_of_any_number_of_rounds_is_the_narrowest_that_is_sure(count):
+    found = median_interval(range(count))
+    depth = int(found.low)
+    assert found.high == count - 1 - depth
+    assert depth == 0 or coverage(count, depth) >= CONFIDENCE
+    assert coverage(count, depth + 1) < CONFIDENCE
