@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.settings.dispatch import FlowRule
 
 
-MAX_CACHED: Final = 65_536
+MAX_CACHED: Final = 262_144
 
 
 class _Rule:
@@ -48,7 +48,7 @@ class _Rule:
 
 class FlowRules:
     """
-    Choose the lane of each message; answers are remembered for up to 65,536 cases.
+    Choose the lane of each message; answers are remembered for up to 262,144 cases.
 
     Parameters
     ----------

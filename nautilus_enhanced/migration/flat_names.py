@@ -35,7 +35,7 @@ FLAT_NAMES: Final[dict[str, str]] = {
     ),
     "enable_metrics": "There is none to set: figures are always counted, see `statistics(node)`",
     "enable_pattern_caching": (
-        "There is none to set: the answers for 65,536 topics are always remembered"
+        "There is none to set: the answers for 262,144 topics are always remembered"
     ),
     "client_id": "There is none to set: streams are named after the node's `trader_id`",
     "auto_scale_enabled": (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 MAX_PATTERN_LENGTH: Final = 256
-MAX_CACHED_TOPICS: Final = 65_536
+MAX_CACHED_TOPICS: Final = 262_144
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class TopicTable(Generic[T]):
     """
     Decide about topics by an ordered table of patterns: the first match wins.
 
-    Answers are remembered for up to 65,536 topics; beyond that the table is asked again, so
+    Answers are remembered for up to 262,144 topics; beyond that the table is asked again, so
     that memory stays bounded when topics are made without end. A new topic is not held against
     each pattern, but only against those of which it has one piece of text: the one that the
     fewest other patterns have. A pattern is compiled when first needed, so a long table costs

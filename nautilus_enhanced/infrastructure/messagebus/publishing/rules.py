@@ -186,7 +186,7 @@ class PublishRules:
     """
     Decide what goes out, topic by topic, before it is put into a lane.
 
-    A topic beyond the 65,536th is decided about each time, and is not sampled: rather too much
+    A topic beyond the 262,144th is decided about each time, and is not sampled: rather too much
     goes out than memory without end.
 
     Parameters

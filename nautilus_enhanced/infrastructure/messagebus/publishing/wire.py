@@ -32,7 +32,9 @@ FIELD_ENCODING: Final = b"encoding"
 FIELD_JOURNALED_AT: Final = b"journaled_at"
 FIELD_GAP: Final = b"gap"
 HEARTBEAT_TOPIC: Final = "health:heartbeat"
-MAX_ROUTES: Final = 65_536
+# More than the instruments of all venues that a node can watch: beyond it everything is forgotten,
+# and the server asked again. A topic takes some 550 bytes.
+MAX_ROUTES: Final = 262_144
 
 # XADD key id + four fields with their values.
 _XADD_ITEMS: Final = 3 + 2 * 4
@@ -198,7 +200,7 @@ class Route:
 
 class RouteTable:
     """
-    Find the route of a topic; remembers 65,536 topics and those of one batch more.
+    Find the route of a topic; remembers 262,144 topics and those of one batch more.
 
     Parameters
     ----------

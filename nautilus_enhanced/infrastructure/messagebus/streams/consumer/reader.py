@@ -51,11 +51,6 @@ _SOON_S: Final = 0.005
 _BLOCK_MS: Final = 1_000
 # In a cluster streams of different nodes cannot be waited for together.
 _POLL_S: Final = 0.002
-# In the time of a lease.
-_KEEPS: Final = 4
-# Streams, or entries, that are looked after in one go.
-_AT_ONCE: Final = 100
-_MAX_TOPICS: Final = 65_536
 # How long a stream is left alone that the server refuses.
 _BARRED_NS: Final = 1_000_000_000
 _NS_OF_MS: Final = 1_000_000

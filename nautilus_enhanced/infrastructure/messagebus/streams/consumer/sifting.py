@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.streams.statistics import SubscriptionFigures
 
 
-_MAX_TOPICS: Final = 65_536
+_MAX_TOPICS: Final = 262_144
 
 
 class EntrySifter:
