@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from typing import Final
 
@@ -32,7 +33,7 @@ here, from one run, by one command:
 
 ```
 nt-enhanced bench                    # all of them, less than twenty minutes
-nt-enhanced bench --quick            # less, in less than two minutes
+nt-enhanced bench --quick            # less, in about two minutes
 nt-enhanced bench --list             # what each measures
 nt-enhanced bench publish_throughput --html page.html
 ```
@@ -79,15 +80,17 @@ def render(rows: Sequence[Row]) -> str:
     rows : Sequence[Row]
         What the run found.
     """
+    verified = [row for row in rows if row.verified]
     parts = [
         INTRODUCTION,
         "## The latest run\n",
-        f"{machine.sentence(rows[0].run)}. {_caution(rows[0].run)}\n",
+        _runs(rows),
         _goals(rows),
-        _verdicts(rows),
+        _verdicts(verified),
+        _unverified(rows),
         _limits(rows),
-        *_curves(rows),
-        _peers(rows),
+        *_curves(verified),
+        _peers(verified),
     ]
     return "\n".join(filter(None, parts))
 
@@ -95,13 +98,43 @@ def render(rows: Sequence[Row]) -> str:
 def drawings(rows: Sequence[Row]) -> dict[str, str]:
     """Return the images of the curves by file name."""
     images = {}
+    verified = [row for row in rows if row.verified]
     for name, number_, curve in _all_curves():
-        lines = curves.lines_of(curve, rows)
+        lines = curves.lines_of(curve, verified)
         if lines:
             unit = next(row.unit for row in rows if row.name == curve.row)
             image = plot.draw(curve.title, lines, curve.axis, unit, is_file=True)
             images[_image(name, number_)] = image
     return images
+
+
+def _runs(rows: Sequence[Row]) -> str:
+    """Return which run found most of the rows, and what is of another one."""
+    runs = {row.run["at"]: row.run for row in rows}
+    counts = Counter(row.run["at"] for row in rows)
+    (most, _), *others = counts.most_common()
+    parts = [f"{machine.sentence(runs[most])}.", _caution(runs[most])]
+    for at, _ in others:
+        names = dict.fromkeys(f"`{row.benchmark}`" for row in rows if row.run["at"] == at)
+        run = runs[at]
+        parts.append(
+            f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} of a {run['size']} run of "
+            f"{at}, load {run['load']} at its beginning."
+        )
+    return f"{' '.join(filter(None, parts))}\n"
+
+
+def _unverified(rows: Sequence[Row]) -> str:
+    wrong = [row for row in rows if not row.verified]
+    if not wrong:
+        return ""
+    lines = [
+        "### Not verified\n",
+        "Something was measured that did not arrive, or not as it was sent, or not as was "
+        "promised: these figures stand nowhere.\n",
+        *(f"- {row.key}" for row in wrong),
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _caution(run: dict[str, str]) -> str:

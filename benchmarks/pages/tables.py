@@ -319,18 +319,19 @@ _PLACE = re.compile(r"(<!-- table: (\w+) -->\n).*?(\n<!-- end -->)", re.DOTALL)
 
 def fill(page: str, rows: Sequence[Row]) -> str:
     """
-    Return a page with its tables written anew.
+    Return a page with its tables written anew; a row that was not verified stands in none.
 
     Raises
     ------
     KeyError
         If the page asks for a table that is not known.
     """
+    verified = [row for row in rows if row.verified]
 
     def table_of(place: re.Match[str]) -> str:
         table = TABLES[place[2]]
-        if not table.has_rows(rows):
+        if not table.has_rows(verified):
             return place[0]
-        return f"{place[1]}\n{table.render(rows)}\n{place[3]}"
+        return f"{place[1]}\n{table.render(verified)}\n{place[3]}"
 
     return _PLACE.sub(table_of, page)

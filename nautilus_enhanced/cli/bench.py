@@ -44,7 +44,7 @@ def _interrupt(*_: object) -> None:
 @click.command("bench", epilog=EXAMPLES, context_settings={"show_default": True})
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
 @click.option("--list", "as_list", is_flag=True, help="Say which benchmarks there are, and end.")
-@click.option("--quick", is_flag=True, help="Fewer and shorter rounds: less than two minutes.")
+@click.option("--quick", is_flag=True, help="Fewer and shorter rounds: about two minutes.")
 @click.option("--tiny", is_flag=True, hidden=True, help="Only to see that they work.")
 @click.option("--json", "json_path", metavar="FILE", help="Write the rows as JSON; - for stdout.")
 @click.option("--html", "html_path", metavar="FILE", help="Write a page with tables and plots.")

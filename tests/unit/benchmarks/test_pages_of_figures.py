@@ -122,10 +122,50 @@ def test_a_goal_is_met_only_if_every_row_keeps_to_its_bound():
 
 def test_a_goal_of_a_ratio_is_one_of_times():
     goal = Goal(what="x", row="a", figure="ratio_to_stock", bound=2.0, at="least")
-    rows = [row("a", ratio_to_stock=3.0), row("a", ratio_to_stock=2.5)]
+    ends = {"ratio_low": 2.4, "ratio_high": 3.1}
+    rows = [row("a", ratio_to_stock=3.0, **ends), row("a", ratio_to_stock=2.5, **ends)]
     assert goal.verdict(rows) == "met"
     assert (goal.bound_text(rows), goal.reached_text(rows)) == ("at least 2 ×", "2.5 ×")
     assert goal.verdict([row("a", ratio_to_stock=None)]) == "not measured"
+
+
+def test_a_goal_that_a_row_did_not_verify_is_neither_met_nor_missed():
+    goal = Goal(what="x", row="a p50", bound=1.0, at="most")
+    wrong = row("a p50", enhanced=0.1, verified=False)
+    assert goal.verdict([wrong]) == "not verified"
+    assert goal.verdict([row("a p50", enhanced=0.5), wrong]) == "not verified"
+
+
+def test_a_goal_of_a_ratio_that_may_lie_on_either_side_is_too_noisy_to_tell():
+    goal = Goal(what="x", row="a", figure="ratio_to_stock", bound=2.0, at="least")
+    for value in (1.9, 2.1):
+        wide = row("a", ratio_to_stock=value, ratio_low=1.5, ratio_high=2.5)
+        assert goal.verdict([wide]) == "too noisy to tell"
+    # Of which another row is sure, it is told all the same.
+    low = row("a", ratio_to_stock=1.2, ratio_low=1.1, ratio_high=1.3)
+    assert goal.verdict([wide, low]) == "missed"
+
+
+def test_what_was_not_verified_is_named_and_stands_in_no_table():
+    wrong = row("engine_queueing_overhead", verified=False)
+    page = overview.render([row("publish_throughput"), wrong])
+    told, _, unverified = page.partition("### Not verified")
+    assert "| engine_queueing_overhead (x) |" not in told
+    assert "- engine_queueing_overhead (x)" in unverified
+    place = "<!-- table: engine_queueing_overhead -->\nkept\n<!-- end -->\n"
+    assert tables.fill(place, [wrong]) == place
+
+
+def test_what_is_of_another_run_is_named():
+    at = "2026-11-26T08:00:00+00:00"
+    rows = [
+        row("serialize_cost", run=RUN | {"at": at, "load": "0.4"}),
+        row("publish_throughput"),
+        row("journal_throughput"),
+    ]
+    latest = overview.render(rows).partition("## The latest run")[2].partition("##")[0]
+    assert f"full run of {RUN['at']}" in latest
+    assert f"`serialize_cost` is of a full run of {at}, load 0.4 at its beginning" in latest
 
 
 def test_goals_are_of_benchmarks_that_there_are():
