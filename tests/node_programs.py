@@ -4,6 +4,9 @@ Run programs with nodes in processes of their own, without importing NautilusTra
 Importing it takes a process longer than most scenarios do afterwards. So one process imports it
 once, and is forked for each program: what the program then sees is a fresh process that has
 NautilusTrader among its modules, and nothing of ours.
+
+Not by `multiprocessing`, whose processes end without an end of the interpreter: how a node's
+process ends is a part of what is tested.
 """
 
 from __future__ import annotations
@@ -18,15 +21,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import IO
 from typing import NamedTuple
 
 
 HERE = Path(__file__).parent
 PRELOADED = ("nautilus_trader.live.node", "nautilus_trader.backtest.engine", "redis")
 MAX_REQUEST = 150_000
+# Plays on several buses begin at the same time, and it is to be one process for all.
+_STARTING = threading.Lock()
 
 
 class Ended(NamedTuple):
@@ -46,6 +53,8 @@ def run_program(
     ------
     TimeoutError
         If it had not ended in time; it is killed then.
+    RuntimeError
+        If there is no process to be forked any more.
     """
     request = {
         "program": str(program),
@@ -61,9 +70,9 @@ def run_program(
         told.settimeout(timeout_s)
         # The number of the process, and when it has ended its code.
         with told.makefile("r") as lines:
-            process = int(lines.readline())
+            process = _number(lines)
             try:
-                code = int(lines.readline())
+                code = _number(lines)
             except TimeoutError:
                 os.killpg(process, signal.SIGKILL)
                 raise
@@ -71,8 +80,21 @@ def run_program(
         return Ended(code, output.read().decode(errors="replace"))
 
 
-@cache
+def _number(lines: IO[str]) -> int:
+    line = lines.readline()
+    if not line:
+        raise RuntimeError("the process that is forked for programs has ended")
+    return int(line)
+
+
 def _server() -> socket.socket:
+    """Return the way to the process that is forked."""
+    with _STARTING:
+        return _start()
+
+
+@cache
+def _start() -> socket.socket:
     """Start the process that is forked, which ends with this one; return the way to it."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with its:

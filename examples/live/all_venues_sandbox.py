@@ -117,6 +117,8 @@ def interactive_brokers() -> VenueOfNode:
         process=sandbox.InteractiveBrokersStockVenueProcess,
         data_factory=lambda _: adapter.EnhancedInteractiveBrokersLiveDataClientFactory,
         exec_factory=lambda _: adapter.EnhancedInteractiveBrokersLiveExecClientFactory,
+        # With an ID of its own: orders do not wait behind market data in one queue.
+        exec_settings={"ibg_client_id": 2},
         burst_size=20,
     )
 
