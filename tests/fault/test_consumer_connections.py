@@ -11,6 +11,7 @@ import redis
 from consumers import CONNECTION
 from consumers import GROUP
 from consumers import LETTERS
+from consumers import NAMING
 from consumers import SETTINGS
 from consumers import TOPICS
 from consumers import Handled
@@ -24,10 +25,12 @@ from msgspec.structs import replace
 from proxy import CuttingProxy
 
 from nautilus_enhanced.infrastructure.messagebus import HealthState
+from nautilus_enhanced.infrastructure.messagebus import StreamClient
 
 
 # Pauses that are short beside what happens in a test.
 QUICK = replace(CONNECTION, reconnect_min_ms=1, reconnect_max_ms=5)
+MANY = 60
 PATIENT = replace(SETTINGS, max_deliveries=20)
 
 
@@ -153,6 +156,27 @@ def test_closing_while_the_server_is_frozen_takes_no_longer_than_it_may(stored, 
             closed.start()
             closed.join(15.0)
             assert not closed.is_alive()
+
+
+def test_closing_many_subscriptions_while_the_server_is_frozen_ends_them_side_by_side(
+    stored, eventually, frozen
+):
+    server, store = stored
+    handled = Handled()
+    client = StreamClient(f"redis://127.0.0.1:{server.port}", naming=NAMING, connection=CONNECTION)
+    for number in range(MANY):
+        client.subscribe(TOPICS[0], handled, group=f"{GROUP}-{number}", start="beginning")
+    publish(store, range(5), TOPICS[:1])
+    eventually(lambda: all(one.statistics().acknowledged == 5 for one in client.subscriptions))
+    with frozen(server):
+        closed = threading.Thread(target=client.stop, args=(0.5,))
+        closed.start()
+        # One after the other they would have a third of a second each.
+        closed.join(10.0)
+        assert not closed.is_alive()
+    assert handled.has(range(5), TOPICS[:1])
+    assert handled.doubles == (MANY - 1) * 5
+    assert not client.subscriptions
 
 
 def test_a_server_that_is_not_there_is_asked_at_a_bounded_rate(make_store, free_port, eventually):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -32,6 +34,17 @@ NAMING = StreamNaming(trader_id="T-1")
 QUICK = SubscriptionSettings(
     lease_ms=600, retry_min_ms=5, retry_max_ms=20, max_deliveries=3, scan_interval_ms=100
 )
+AT_EXIT = """
+import atexit
+import sys
+
+from nautilus_enhanced.infrastructure.messagebus import StreamClient
+
+client = StreamClient(sys.argv[1])
+for group in ("a", "b"):
+    assert client.subscribe("*", print, group=group).wait_until_ready()
+atexit.register(lambda: print(client.stop()))
+"""
 ORDER = "trader-T-1:stream:events.order.S-1"
 
 
@@ -549,3 +562,15 @@ def test_nothing_is_left_running(url, add, eventually) -> None:
         client.subscribe("events.*", print, settings=QUICK)
         assert len(set(threading.enumerate()) - before) >= 5
     eventually(lambda: not set(threading.enumerate()) - before)
+
+
+def test_a_client_may_be_stopped_when_the_interpreter_ends(url) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT, url],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "True\n"

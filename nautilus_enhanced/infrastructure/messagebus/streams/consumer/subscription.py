@@ -308,19 +308,39 @@ class Subscription:
         bool
             Whether all that was in hand was handled.
         """
+        return self.end(time.monotonic() + timeout_s, waits=self.may_wait())
+
+    def may_wait(self) -> bool:
+        """Return whether the caller may wait for the handler: not on the loop that runs it."""
+        return not (isinstance(self._runner, LoopRunner) and self._runner.is_on_loop())
+
+    def end(self, until: float, *, waits: bool) -> bool:
+        """
+        Do what `stop` does, for a thread that others of the process do not wait for.
+
+        Parameters
+        ----------
+        until : float
+            When to give up, by the monotonic clock.
+        waits : bool
+            Whether to wait for what is in hand.
+
+        Returns
+        -------
+        bool
+            Whether all that was in hand was handled.
+        """
         with self._closing:
             if self._closed:
                 return not self._runner.in_hand
             self._closed = True
-        until = time.monotonic() + timeout_s
         readers = list(self._keeper.readers)
         for reader in readers:
             reader.ask_to_stop()
         for reader in readers:
             # One that waits for entries is not waited for.
             reader.stop(min(_READER_S, max(0.0, until - time.monotonic())))
-        on_loop = isinstance(self._runner, LoopRunner) and self._runner.is_on_loop()
-        if not on_loop and not self._runner.is_paused:
+        if waits and not self._runner.is_paused:
             self._runner.wait_until_idle(max(0.0, until - time.monotonic()))
         finished = not self._runner.in_hand
         self._runner.stop()
