@@ -12,8 +12,8 @@ The endpoint is a compiled function that keeps the message, so that nothing else
 message is counted. Market data is looked at every 16th time, for latencies and rates; what it
 would cost to look at each is measured, too. Events of orders are looked at each time. The clients
 of venues are NautilusTrader's own: Binance's parses the frame itself, those of Bybit and OKX get
-what was parsed in Rust. Interactive Brokers' data goes past the methods of its clients and is seen
-at the endpoint instead.
+what was parsed in Rust. Interactive Brokers' has a client within, which makes a task of each tick
+and sends it to the engine by itself: there the mixin is under that one.
 
 Stock and enhanced take turns of 640 messages, and the time is that of the thread: a few tenths of
 a microsecond are less than what other work of the machine adds to a round.
@@ -46,7 +46,6 @@ from nautilus_trader.test_kit.stubs.execution import TestExecStubs
 
 from nautilus_enhanced.adapters import mixins
 from nautilus_enhanced.adapters.meter import SAMPLE_MASK
-from nautilus_enhanced.adapters.mixing import mixed_class
 from nautilus_enhanced.adapters.observer import ClientObserver
 from nautilus_enhanced.benchmarks.harness import Benchmark
 from nautilus_enhanced.benchmarks.harness import Comparison
@@ -56,12 +55,14 @@ from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.benchmarks.rigs.venue_clients import FEEDS
-from nautilus_enhanced.benchmarks.rigs.venue_clients import VenueFeed
-from nautilus_enhanced.benchmarks.rigs.venue_clients import are_quotes
+from nautilus_enhanced.benchmarks.rigs.venue_clients import Feed
+from nautilus_enhanced.benchmarks.rigs.venue_clients import observe
+from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.errors import VenueError
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
 
 
@@ -74,15 +75,51 @@ BUSES = ("enhanced", "stock")
 class Case:
     """What is handed over, by which method, and how often the mixin looks at it."""
 
-    message: str
+    title: str
     method: str
     endpoint: str
     mask: int = SAMPLE_MASK
 
-    @property
-    def looks(self) -> str:
-        """Return how often the mixin looks."""
-        return "each" if not self.mask else f"every {self.mask + 1}th"
+    def make_client(self, handle: Callable[[Any], None]) -> Any:
+        """Return a stock client on a bus of its own, whose endpoint is a function."""
+        clock = LiveClock()
+        bus = MessageBus(TraderId("BENCH-001"), clock)
+        bus.register(self.endpoint, handle)
+        common: dict[str, Any] = {
+            "loop": asyncio.new_event_loop(),
+            "client_id": ClientId("SIM"),
+            "venue": Venue("SIM"),
+            "instrument_provider": InstrumentProvider(),
+            "msgbus": bus,
+            "cache": Cache(),
+            "clock": clock,
+        }
+        common["loop"].close()
+        if self.title == "quote":
+            return type("Client", (LiveMarketDataClient,), {})(**common)
+        return type("Client", (LiveExecutionClient,), {})(
+            **common, oms_type=OmsType.NETTING, account_type=AccountType.MARGIN, base_currency=USD
+        )
+
+    def make_message(self) -> Any:
+        """Return what is handed over, with the times that a venue gives."""
+        now_ns = time.time_ns()
+        if self.title == "quote":
+            return TestDataStubs.quote_tick(ts_event=now_ns - 1_000_000, ts_init=now_ns)
+        return TestEventStubs.order_accepted(TestExecStubs.limit_order())
+
+    def entrance(self, client: Any) -> Callable[[Any], object]:
+        """Return the method."""
+        entrance: Callable[[Any], object] = getattr(client, self.method)
+        return entrance
+
+    def observe(self, client: Any, observer: ClientObserver) -> None:
+        """Put the mixin under the client."""
+        observe(client, observer)
+
+    def arrived(self, got: list[Any], message: Any) -> bool:
+        """Return whether the endpoint got nothing but the message itself."""
+        return all(it is message for it in got)
 
 
 CASES = (
@@ -92,34 +129,9 @@ CASES = (
 )
 
 
-def make_client(case: Case, handler: Any) -> Any:
-    """Return a stock client on a bus of its own, whose endpoint has the handler."""
-    clock = LiveClock()
-    bus = MessageBus(TraderId("BENCH-001"), clock)
-    bus.register(case.endpoint, handler)
-    common: dict[str, Any] = {
-        "loop": asyncio.new_event_loop(),
-        "client_id": ClientId("SIM"),
-        "venue": Venue("SIM"),
-        "instrument_provider": InstrumentProvider(),
-        "msgbus": bus,
-        "cache": Cache(),
-        "clock": clock,
-    }
-    common["loop"].close()
-    if case.message == "quote":
-        return type("Client", (LiveMarketDataClient,), {})(**common)
-    return type("Client", (LiveExecutionClient,), {})(
-        **common, oms_type=OmsType.NETTING, account_type=AccountType.MARGIN, base_currency=USD
-    )
-
-
-def make_message(case: Case) -> Any:
-    """Return what is handed over, with the times that a venue gives."""
-    now_ns = time.time_ns()
-    if case.message == "quote":
-        return TestDataStubs.quote_tick(ts_event=now_ns - 1_000_000, ts_init=now_ns)
-    return TestEventStubs.order_accepted(TestExecStubs.limit_order())
+def how_often(mask: int) -> str:
+    """Return how often the mixin looks at a message."""
+    return "each" if not mask else f"every {mask + 1}th"
 
 
 @contextmanager
@@ -140,34 +152,31 @@ class Side:
 
     Parameters
     ----------
-    case : Case
-        What is handed over.
+    feed : Feed
+        The kind, and what is handed over.
+    mask : int
+        How often the mixin looks at it.
     is_enhanced : bool
         Whether with the mixin.
     """
 
-    def __init__(self, case: Case | VenueFeed, *, is_enhanced: bool) -> None:
-        self._case = case
+    def __init__(self, feed: Feed, mask: int, *, is_enhanced: bool) -> None:
+        self._feed = feed
+        self._mask = mask
         self._is_enhanced = is_enhanced
-        self._mask = SAMPLE_MASK if isinstance(case, VenueFeed) else case.mask
-        self._message = case.make_frame() if isinstance(case, VenueFeed) else make_message(case)
+        self._message = feed.make_message()
         self._turns = 0
         self._renew()
 
     def _renew(self) -> None:
         self._got: list[Any] = []
-        case = self._case
-        self._client = (
-            case.make_client(self._got.append)
-            if isinstance(case, VenueFeed)
-            else make_client(case, self._got.append)
-        )
         self._sent = 0
+        self._observer: ClientObserver | None = None
+        client = self._feed.make_client(self._got.append)
         if self._is_enhanced:
-            stock: Any = type(self._client)
-            self._client.__class__ = mixed_class(stock)
-            self._client.observe_with(ClientObserver("SIM", "data", stock.__name__, print))
-        self._hand_over = getattr(self._client, self._case.method)
+            self._observer = ClientObserver("SIM", "data", type(client).__name__, print)
+            self._feed.observe(client, self._observer)
+        self._hand_over = self._feed.entrance(client)
 
     def run_turn(self) -> Observation:
         """Hand over messages; return microseconds a message, and whether all were, and counted."""
@@ -182,47 +191,41 @@ class Side:
                 hand_over(message)
             took_us = (time.thread_time_ns() - begin) / CHUNK / 1e3
         self._sent += CHUNK
-        verified = len(self._got) == CHUNK and (
-            are_quotes(self._got)
-            if isinstance(self._case, VenueFeed)
-            else all(it is message for it in self._got)
-        )
-        if self._is_enhanced:
-            told = self._client.observer.statistics()
+        verified = len(self._got) == CHUNK and self._feed.arrived(self._got, message)
+        if self._observer is not None:
+            told = self._observer.statistics()
             verified = verified and told.count == self._sent and told.errors == 0
         return Observation(figures={"us": took_us}, verified=verified)
 
 
 def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
     """Yield a scenario for each case and each venue."""
-    for case in (*CASES, *FEEDS):
+    cases: list[tuple[Feed, int]] = [(case, case.mask) for case in CASES]
+    cases += [(feed, SAMPLE_MASK) for feed in FEEDS]
+    for feed, mask in cases:
         try:
-            sides = {bus: Side(case, is_enhanced=bus == "enhanced") for bus in BUSES}
-        except (ImportError, AttributeError, ValueError, VenueError) as error:
-            if isinstance(case, Case):
+            sides = {bus: Side(feed, mask, is_enhanced=bus == "enhanced") for bus in BUSES}
+        except (ImportError, AttributeError, ValueError, MissingExtraError, VenueError) as error:
+            if isinstance(feed, Case):
                 raise
-            yield LeftOut(f"the data client of {case.venue}", str(error))
+            yield LeftOut(feed.title, str(error))
             continue
-        if isinstance(case, Case):
-            topology = f"{case.message}, looked at {case.looks} time"
-            parameters = {"message": case.message, "looks": case.looks}
-            rounds = size.pick(1_500, 150, 3)
-        else:
-            topology = f"a frame of {case.venue}, looked at every {SAMPLE_MASK + 1}th time"
-            parameters = {
-                "message": f"frame of {case.venue}",
-                "looks": f"every {SAMPLE_MASK + 1}th",
-            }
-            rounds = size.pick(300, 30, 3)
+        looks = how_often(mask)
         yield Scenario(
             arms={bus: side.run_turn for bus, side in sides.items()},
-            comparisons=[Comparison(topology=topology, parameters=parameters)],
+            comparisons=[
+                Comparison(
+                    topology=f"{feed.title}, looked at {looks} time",
+                    parameters={"message": feed.title, "looks": looks},
+                )
+            ],
             metrics=[
                 Metric(figure="us", unit="µs/message"),
                 # Stock has none over itself.
                 Metric(figure="us", unit="µs/message", label="excess", beyond="stock"),
             ],
-            rounds=rounds,
+            # What a client of a venue does itself is most of its turn, so that few are enough.
+            rounds=size.pick(1_500, 150, 3) if isinstance(feed, Case) else size.pick(300, 30, 3),
             collect=False,
         )
 

@@ -8,9 +8,9 @@ Messages a second that a group handles and acknowledges, by how many processes a
                                          └─ ...          └─ 1 to 8 processes, measured ─┘
     the twin: redis-py in as many processes
 
-``order="none"``: any consumer may have any message, which is what shares one stream. It begins when
-all are ready, and ends when the group has acknowledged the last message; that each message was
-handled once is looked at.
+``order="none"``: any consumer may have any message, which is what shares one stream. All of them
+are ready and stopped (SIGSTOP) while the stream is filled; it begins when they go on, and ends when
+the group has acknowledged the last message. That each message was handled once is looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import asyncio
 import time
 from contextlib import ExitStack
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -35,6 +34,7 @@ from nautilus_enhanced.benchmarks.harness import Metric
 from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
+from nautilus_enhanced.benchmarks.harness import frozen
 from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import Server
@@ -50,103 +50,95 @@ if TYPE_CHECKING:
 
 CONSUMERS = (1, 2, 4, 8)
 BATCH = SubscriptionSettings().read_count
-GO, RUNNING, ENDED = "go", b"running", b"ended"
+GROUP, OVER = "readers", "over"
 LIMIT_S = 60.0
 POLL_S = 0.002
+# How often a consumer looks whether it is over.
+LOOK_S = 0.02
 
 
-def consume(url: str, kind: str, messages: int, group: str, name: str) -> list[int]:
-    """Wait until there is the key that says go; return the numbers of what was handled."""
+def consume(url: str, kind: str, topic: str, name: str) -> list[int]:
+    """Read until there is the key that says that it is over; return what was handled."""
     payloads: list[bytes] = []
     if kind == "enhanced":
-        uvloop.run(_subscribe(url, payloads, messages, group))
+        uvloop.run(_subscribe(url, payloads, topic))
     else:
-        _loop(url, payloads, messages, group, name)
+        _loop(url, payloads, topic, name)
     return [number_of(raw) for raw in payloads]
 
 
-async def _subscribe(url: str, payloads: list[bytes], messages: int, group: str) -> None:
-    settings = SubscriptionSettings(order="none")
-    store = redis.Redis.from_url(url)
-    async with StreamClient(url, naming=NAMING) as client:
-        tell("ready")
-        while not store.exists(GO):  # noqa: ASYNC110 (only the server tells)
-            await asyncio.sleep(POLL_S)
-        client.subscribe(
-            topic_of(messages),
-            lambda message: payloads.append(message.payload),
-            group=group,
-            start="beginning",
-            settings=settings,
-        )
-        until = time.monotonic() + LIMIT_S
-        while (  # noqa: ASYNC110 (only the server tells)
-            store.get(GO) != ENDED and time.monotonic() < until
-        ):
-            await asyncio.sleep(5 * POLL_S)
-    store.close()
+async def _subscribe(url: str, payloads: list[bytes], topic: str) -> None:
+    with redis.Redis.from_url(url) as store:
+        async with StreamClient(url, naming=NAMING) as client:
+            subscription = client.subscribe(
+                topic,
+                lambda message: payloads.append(message.payload),
+                group=GROUP,
+                start="beginning",
+                settings=SubscriptionSettings(order="none"),
+            )
+            await subscription.ready(LIMIT_S)
+            tell("ready")
+            until = time.monotonic() + LIMIT_S
+            while (  # noqa: ASYNC110 (only the server tells)
+                not store.exists(OVER) and time.monotonic() < until
+            ):
+                await asyncio.sleep(LOOK_S)
 
 
-def _loop(url: str, payloads: list[bytes], messages: int, group: str, name: str) -> None:
-    key = NAMING.key(topic_of(messages))
+def _loop(url: str, payloads: list[bytes], topic: str, name: str) -> None:
+    key = NAMING.key(topic)
     with redis.Redis.from_url(url) as store:
         tell("ready")
-        while not store.exists(GO):
-            time.sleep(POLL_S)
         until = time.monotonic() + LIMIT_S
-        while store.get(GO) != ENDED and time.monotonic() < until:
-            answer: Any = store.xreadgroup(group, name, {key: ">"}, count=BATCH, block=20)
+        while not store.exists(OVER) and time.monotonic() < until:
+            answer: Any = store.xreadgroup(GROUP, name, {key: ">"}, count=BATCH, block=100)
             for _, entries in answer:
                 payloads.extend(fields[b"payload"] for _, fields in entries)
-                store.xack(key, group, *[entry_id for entry_id, _ in entries])
+                store.xack(key, GROUP, *[entry_id for entry_id, _ in entries])
 
 
-def run_round(
-    server: Server, kind: str, consumers: int, messages: int, names: count[int]
-) -> Observation:
+def run_round(server: Server, kind: str, consumers: int, messages: int) -> Observation:
     """Run consumers, each in a process of its own; return messages a second of all of them."""
-    store, key = server.store, NAMING.key(topic_of(messages))
-    group = f"round-{next(names)}"
-    store.delete(GO)
-    store.xgroup_create(key, group, "0")
+    topic = topic_of(messages)
+    store, key = server.store, NAMING.key(topic)
+    store.flushall()
+    store.xgroup_create(key, GROUP, "0", mkstream=True)
     with ExitStack() as stack:
         children = [
-            stack.enter_context(Apart(consume, server.url, kind, messages, group, f"c{number}"))
+            stack.enter_context(Apart(consume, server.url, kind, topic, f"c{number}"))
             for number in range(consumers)
         ]
         for child in children:
             child.told(LIMIT_S)
-        begin = time.perf_counter()
-        store.set(GO, RUNNING)
+        with frozen(*(child.pid for child in children)):
+            fill(server, messages)
+            begin = time.perf_counter()
         until = begin + LIMIT_S
-        while not is_done(store, key, group) and time.perf_counter() < until:
+        while not is_done(store, key) and time.perf_counter() < until:
             time.sleep(POLL_S)
         seconds = time.perf_counter() - begin
-        store.set(GO, ENDED)
+        store.set(OVER, "")
         numbers = [number for child in children for number in child.result(LIMIT_S)]
-    store.xgroup_destroy(key, group)
     return Observation(
         figures={"rate": messages / seconds}, verified=sorted(numbers) == list(range(messages))
     )
 
 
-def is_done(store: redis.Redis, key: str, group: str) -> bool:
-    """Return whether a group has read all of a stream and acknowledged it."""
-    groups: Any = store.xinfo_groups(key)
-    (found,) = [each for each in groups if each["name"].decode() == group]
+def is_done(store: redis.Redis, key: str) -> bool:
+    """Return whether the group has read all of a stream and acknowledged it."""
+    (found,) = store.xinfo_groups(key)
     return bool(found["lag"] == 0 and found["pending"] == 0)
 
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield all numbers of consumers on one server."""
     messages = size.pick(40_000, 8_000, 1_000)
-    names = count()
     with Server() as server:
-        fill(server, messages)
         for consumers in size.pick(CONSUMERS, (2,), (1, 2)):
             yield Scenario(
                 arms={
-                    kind: partial(run_round, server, kind, consumers, messages, names)
+                    kind: partial(run_round, server, kind, consumers, messages)
                     for kind in ("enhanced", "stock")
                 },
                 comparisons=[
@@ -156,7 +148,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-                rounds=size.pick(2, 2, 1),
+                rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )
 

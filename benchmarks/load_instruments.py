@@ -76,7 +76,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="us", unit="µs/message")],
-                rounds=size.pick(2, 2, 1),
+                rounds=size.pick(3, 2, 1),
                 warm_up=False,
             )
 

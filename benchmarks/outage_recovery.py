@@ -37,7 +37,6 @@ import socket
 import threading
 import time
 from contextlib import closing
-from contextlib import contextmanager
 from contextlib import suppress
 from functools import partial
 from itertools import pairwise
@@ -54,6 +53,7 @@ from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.benchmarks.harness import call_apart
+from nautilus_enhanced.benchmarks.harness import frozen
 from nautilus_enhanced.benchmarks.harness import preemptions
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
@@ -133,16 +133,6 @@ class Feed(threading.Thread):
         self._halt.set()
         self.join(10.0)
         return self.published
-
-
-@contextmanager
-def frozen(pid: int) -> Iterator[None]:
-    """Keep a process from running."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def server_pid(server: Server) -> int:
@@ -341,7 +331,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
     frozen_s = size.pick(6.0, 0.5, 0.5)
     outage_s, limit_s = size.pick((2.0, 4.0), (0.3, 0.8), (0.3, 1.0))
     # A full lane, and what stock makes of an outage, are the same each time.
-    rounds, few = size.pick(2, 2, 1), size.pick(2, 1, 1)
+    rounds, few = size.pick(3, 2, 1), size.pick(3, 1, 1)
     frozen_for = f"{RATE:,}/s, frozen {frozen_s:g} s"
     for_a_while = f"{RATE:,}/s, {outage_s:g} s"
     yield Scenario(

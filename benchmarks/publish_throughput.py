@@ -164,7 +164,7 @@ def scenarios(size: Size) -> Iterator[Scenario | LeftOut]:
                 for kind in STOCK
             ],
             metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-            rounds=size.pick(5, 3, 1),
+            rounds=size.pick(9, 3, 1),
         )
     if len(best) == 1:
         yield LeftOut("redis-benchmark", "neither it nor valkey-benchmark is on PATH")

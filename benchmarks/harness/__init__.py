@@ -6,6 +6,7 @@ from nautilus_enhanced.benchmarks.harness.apart import Apart
 from nautilus_enhanced.benchmarks.harness.apart import ApartError
 from nautilus_enhanced.benchmarks.harness.apart import call_apart
 from nautilus_enhanced.benchmarks.harness.apart import tell
+from nautilus_enhanced.benchmarks.harness.freezing import frozen
 from nautilus_enhanced.benchmarks.harness.model import Benchmark
 from nautilus_enhanced.benchmarks.harness.model import Comparison
 from nautilus_enhanced.benchmarks.harness.model import Curve
@@ -32,6 +33,7 @@ __all__ = [
     "Scenario",
     "Size",
     "call_apart",
+    "frozen",
     "percentiles",
     "preemptions",
     "tell",

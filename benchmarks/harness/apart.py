@@ -83,6 +83,11 @@ class Apart:
         if self._output is not None:
             self._output.close()
 
+    @property
+    def pid(self) -> int:
+        """Return the process."""
+        return self._process.pid or 0
+
     def result(self, timeout_s: float) -> Any:
         """
         Wait for what the function returns.

@@ -227,7 +227,7 @@ def _curves(rows: Sequence[Row]) -> Iterator[str]:
     yield "## As the work grows\n"
     yield (
         "Axes are logarithmic: a level line does not depend on the work, one of slope 1 grows as "
-        "it does. Where a line becomes steeper by half, it bends.\n"
+        "it does. Where the slope of a line changes by half or more, it bends.\n"
     )
     for name, number_, curve in _all_curves():
         lines = curves.lines_of(curve, rows)

@@ -1,4 +1,4 @@
-"""Where a curve bends: from which amount of work on a cost grows, or grows faster."""
+"""Where a curve bends: from which amount of work on a cost grows faster, or no longer so."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 # Slopes on paper with logarithmic axes: 0 for what does not depend on the work, 1 for what grows as
-# it does. A line that becomes steeper by so much bends.
+# it does. A line bends where its slope changes by so much.
 BEND: Final = 0.5
 
 
 @dataclass(frozen=True)
 class Bend:
-    """At which amount of work a line becomes steeper, and from which slope to which."""
+    """At which amount of work a line changes its slope, and from which to which."""
 
     at: float
     before: float
@@ -49,7 +49,7 @@ def find_bend(points: Sequence[tuple[float, float]]) -> Bend | None:
         Bend(usable[at][0], before, after)
         for at, ((_, before), (_, after)) in enumerate(pairwise(slopes), 1)
     ]
-    steepest = max(bends, key=lambda bend: bend.after - bend.before, default=None)
-    if steepest is None or steepest.after - steepest.before < BEND:
+    sharpest = max(bends, key=lambda bend: abs(bend.after - bend.before), default=None)
+    if sharpest is None or abs(sharpest.after - sharpest.before) < BEND:
         return None
-    return steepest
+    return sharpest

@@ -32,6 +32,14 @@ def test_a_line_bends_where_it_begins_to_grow(at, slope):
     assert bend.after == pytest.approx(slope)
 
 
+@given(st.sampled_from(WORK[1:-1]), st.floats(min_value=0.7, max_value=2.5))
+def test_a_line_bends_where_it_no_longer_grows(at, slope):
+    bend = find_bend([(work, min(1.0, (work / at) ** slope)) for work in WORK])
+    assert bend.at == at
+    assert bend.before == pytest.approx(slope)
+    assert bend.after == pytest.approx(0.0)
+
+
 @pytest.mark.parametrize("points", [[], [(1, 1)], [(1, 1), (2, 2)], [(0, 1), (1, 0), (2, 2)]])
 def test_few_points_do_not_bend(points):
     assert find_bend(points) is None
