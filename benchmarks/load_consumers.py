@@ -35,6 +35,7 @@ from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.benchmarks.harness import frozen
+from nautilus_enhanced.benchmarks.harness import spare_imports
 from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import Server
@@ -59,6 +60,7 @@ LOOK_S = 0.02
 
 def consume(url: str, kind: str, topic: str, name: str) -> list[int]:
     """Read until there is the key that says that it is over; return what was handled."""
+    spare_imports()
     payloads: list[bytes] = []
     if kind == "enhanced":
         uvloop.run(_subscribe(url, payloads, topic))

@@ -33,6 +33,7 @@ from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.benchmarks.harness import frozen
+from nautilus_enhanced.benchmarks.harness import spare_imports
 from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import Server
@@ -85,6 +86,7 @@ def consume(url: str, kind: str, subscriptions: int, messages: int) -> dict[str,
     dict[str, Any]
         How long setting up took, and whether each message came once and in order.
     """
+    spare_imports()
     came: dict[str, list[bytes]] = {topic: [] for topic in topics_of(subscriptions)}
     if kind == "enhanced":
         setup_s = uvloop.run(_subscribe(url, came, messages))

@@ -231,7 +231,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                 )
             ],
             metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}),
-            rounds=size.pick(4, 2, 1),
+            rounds=size.pick(8, 2, 1),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nautilus_enhanced.benchmarks.harness.apart import Apart
 from nautilus_enhanced.benchmarks.harness.apart import ApartError
 from nautilus_enhanced.benchmarks.harness.apart import call_apart
+from nautilus_enhanced.benchmarks.harness.apart import spare_imports
 from nautilus_enhanced.benchmarks.harness.apart import tell
 from nautilus_enhanced.benchmarks.harness.freezing import frozen
 from nautilus_enhanced.benchmarks.harness.model import Benchmark
@@ -36,5 +37,6 @@ __all__ = [
     "frozen",
     "percentiles",
     "preemptions",
+    "spare_imports",
     "tell",
 ]

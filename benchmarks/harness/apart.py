@@ -9,6 +9,7 @@ alone, and most of a quick run would be imports.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import select
@@ -162,6 +163,17 @@ def call_apart(function: Callable[..., Any], *arguments: Any, timeout_s: float =
     """
     with Apart(function, *arguments) as apart:
         return apart.result(timeout_s)
+
+
+def spare_imports() -> None:
+    """
+    Have collections pass over what was imported, in a process that stands for one without it.
+
+    Consumers need not import NautilusTrader, and this process has. To look at all that its imports
+    have left takes a full collection of the garbage collector 70 ms: most of a p99.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class _Teller:

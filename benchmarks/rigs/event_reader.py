@@ -15,6 +15,7 @@ from typing import Any
 import redis
 
 from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import spare_imports
 from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
@@ -71,6 +72,7 @@ class OrderEventReader:
 
 def read_until_end(url: str) -> list[tuple[int, int]]:
     """Read order events until the one that says that it is the last."""
+    spare_imports()
     store: Any = redis.Redis.from_url(url)
     store.ping()
     tell("ready")

@@ -23,6 +23,7 @@ import redis
 import uvloop
 
 from nautilus_enhanced.benchmarks.harness import Apart
+from nautilus_enhanced.benchmarks.harness import spare_imports
 from nautilus_enhanced.benchmarks.harness import tell
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import ORDERS
@@ -168,6 +169,7 @@ async def with_stock(url: str, topic: str, notes: Notes) -> None:
 
 def read(url: str, kind: str, count: int, topic: str, field: str) -> list[tuple[int, int]]:
     """Read as one of the kinds does; return number and time of all messages that came."""
+    spare_imports()
     notes = Notes(count, field)
     if kind == "enhanced":
         uvloop.run(with_subscription(url, topic, notes))

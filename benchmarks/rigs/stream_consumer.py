@@ -28,6 +28,7 @@ import msgspec
 import redis
 import uvloop
 
+from nautilus_enhanced.benchmarks.harness import spare_imports
 from nautilus_enhanced.benchmarks.rigs.publishing import NAMING
 from nautilus_enhanced.benchmarks.rigs.publishing import TOPIC
 from nautilus_enhanced.infrastructure.messagebus.publishing.wire import command
@@ -305,6 +306,7 @@ def with_socket(url: str, group: str, found: Consumption) -> None:
 
 def consume(url: str, group: str, kind: str, body: str, count: int) -> dict[str, Any]:
     """Consume `count` messages and say how fast that was."""
+    spare_imports()
     logging.disable(logging.WARNING)
     found = Consumption(count)
     made = BODIES[body]
