@@ -34,8 +34,8 @@ help:
 	@echo "             tests marked so, all benchmarks in full, and half an hour of feeding the"
 	@echo "             engines while their memory is watched (ARGS='--minutes 5')"
 	@echo "make bench   measure the bus beside the stock one (ARGS='--quick')"
-	@echo "make bench-pages  the same, then write the figures of docs/ and benchmarks/ratios.json:"
-	@echo "             half an hour on a machine that does nothing else"
+	@echo "make bench-pages  the same twice, then write the figures of docs/ and benchmarks/ratios.json:"
+	@echo "             forty minutes on a machine that does nothing else"
 	@echo "make lint    check style and formatting"
 	@echo "make clean   remove what the above made"
 
@@ -58,8 +58,9 @@ bench: $(TOX)
 bench-pages: $(TOX)
 	@mkdir -p build
 	@$(BENCH) --quick $(KEPT)
+	@$(BENCH) --json build/before.json
 	@$(BENCH) --json build/bench.json --html build/bench.html $(KEPT)
-	@$(IN_MEASURED) -m nautilus_enhanced.benchmarks.pages build/bench.json docs
+	@$(IN_MEASURED) -m nautilus_enhanced.benchmarks.pages build/bench.json docs --before build/before.json
 
 lint: $(TOX)
 	$(TOX) run -e lint

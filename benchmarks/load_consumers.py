@@ -165,9 +165,9 @@ BENCHMARK = Benchmark(
             row="load_consumers",
             parameter="consumers",
             axis="processes",
-            why="The rate grows until the processors are taken: the server needs one of them, so "
-            "on two cores the second consumer already shares its own. The server serves one "
-            "command at a time, which is the limit on a larger machine.",
+            why="The server serves one command at a time and takes one of the two processors; one "
+            "consumer nearly takes the other. So a second one adds little, and with more of them "
+            "than processors they wait for one another.",
         ),
     ),
 )

@@ -91,9 +91,9 @@ BENCHMARK = Benchmark(
             row="load_instruments",
             parameter="instruments",
             axis="instruments",
-            why="A writer makes IDs, and a batch has one place, for each stream: what is known of "
-            "a stream leaves the caches of the processor with thousands of them; the server looks "
-            "up another key with each entry.",
+            why="What is known of a stream is looked up in a table, here and in the server, so "
+            "both are level. Ours remembers 262,144 topics; with more of them in turns each would "
+            "cost what a new one does.",
         ),
     ),
 )

@@ -108,8 +108,8 @@ BENCHMARK = Benchmark(
             row="order_event_against_slice p50",
             parameter="slice_us",
             axis="slice_us",
-            why="An event waits for one slice, so it is as late as a slice is long; below about "
-            "100 µs what a slice costs itself is more.",
+            why="An event waits for one slice, so it is as late as a slice is long; stock has "
+            "none.",
             split=("loop",),
         ),
         Curve(

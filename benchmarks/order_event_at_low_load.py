@@ -4,7 +4,7 @@ What an order event costs when there is no backlog: 1,000 quotes a second, and e
 ::
 
     1,000 quotes/s, from a thread ──> LiveDataEngine ──> subscriber (0 or 20 µs each)
-    100 events/s, from the same thread ──> LiveExecutionEngine ──> handler
+    400 events/s, from the same thread ──> LiveExecutionEngine ──> handler
                                        └──────── measured ──────────┘
 
 Quotes and events have their times from the start, and an event's wait is measured from the time
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 QUOTES_PER_S = 1_000
-EVENTS_PER_S = 100
+EVENTS_PER_S = 400
 # Until the first quote is due: the thread has started by then.
 LEAD_S = 0.01
 

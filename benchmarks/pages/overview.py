@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from typing import Final
 
 from nautilus_enhanced.benchmarks import registry
+from nautilus_enhanced.benchmarks.comparing.agreement import agreement
 from nautilus_enhanced.benchmarks.harness import machine
 from nautilus_enhanced.benchmarks.harness.model import Size
 from nautilus_enhanced.benchmarks.harness.table import number
+from nautilus_enhanced.benchmarks.harness.table import ratio_text
 from nautilus_enhanced.benchmarks.harness.table import times
 from nautilus_enhanced.benchmarks.pages.goals import GOALS
 from nautilus_enhanced.benchmarks.pages.limits import LIMITS
@@ -39,8 +41,10 @@ nt-enhanced bench publish_throughput --html page.html
 ```
 
 It needs the extra `bench` (`pip install 'nt-enhanced[bench]'`), and nothing that runs already:
-servers and venues are started on this machine and stopped again. `make bench-pages` runs all, and
-writes this page, the tables of the other pages and the ratios of the release.
+servers and venues are started on this machine and stopped again. Other libraries stand beside ours
+with the extra `peers`, and NATS and `redis-benchmark` where `nats-server` and the tool are on PATH;
+what is missing is named. `make bench-pages` runs all of it twice, and writes this page, the tables
+of the other pages and the ratios of the release.
 
 ## How it is measured
 
@@ -71,7 +75,7 @@ BUSY_LOAD: Final = 1.0
 EQUAL: Final = 0.05
 
 
-def render(rows: Sequence[Row]) -> str:
+def render(rows: Sequence[Row], before: Sequence[Row] = ()) -> str:
     """
     Return the page of a run.
 
@@ -79,12 +83,15 @@ def render(rows: Sequence[Row]) -> str:
     ----------
     rows : Sequence[Row]
         What the run found.
+    before : Sequence[Row], default ()
+        What a run before it found, of the same benchmarks.
     """
     verified = [row for row in rows if row.verified]
     parts = [
         INTRODUCTION,
         "## The latest run\n",
         _runs(rows),
+        _agreement(before, rows),
         _goals(rows),
         _verdicts(verified),
         _unverified(rows),
@@ -122,6 +129,24 @@ def _runs(rows: Sequence[Row]) -> str:
             f"{at}, load {run['load']} at its beginning."
         )
     return f"{' '.join(filter(None, parts))}\n"
+
+
+def _agreement(before: Sequence[Row], rows: Sequence[Row]) -> str:
+    if not before:
+        return ""
+    found = agreement(before, rows)
+    lines = [
+        f"A full run before it, of {before[0].run['at']}, has {found.count:,} ratios in common "
+        f"with it: {found.same:,} differ by 15 % at most, {found.noisy:,} by more and were too "
+        f"noisy to tell, as one of the runs said, and {len(found.apart):,} by more without a word "
+        f"of that{':' if found.apart else '.'}\n",
+        *(
+            f"- {after.key}: {ratio_text(earlier)}, then {ratio_text(after)}, of "
+            f"{after.rounds} rounds"
+            for earlier, after in found.apart
+        ),
+    ]
+    return "\n".join([*lines, ""] if found.apart else lines)
 
 
 def _unverified(rows: Sequence[Row]) -> str:

@@ -2,7 +2,8 @@
 Write the tables of the docs from what the benchmarks found.
 
 A table stands in a page between ``<!-- table: NAME -->`` and ``<!-- end -->``; what is between
-the two is replaced. A table of which a run has no row stays as it is.
+the two is replaced. A table of which a run has no row stays as it is. A ratio that is too noisy to
+tell stands in parentheses.
 """
 
 from __future__ import annotations
@@ -74,8 +75,52 @@ class Table:
     @staticmethod
     def _cell(figure: Figure, named: dict[str, Row]) -> str:
         row = named.get(figure.row)
-        value = None if row is None else getattr(row, figure.field)
-        return "–" if value is None else figure.write(value)
+        if row is None:
+            return "–"
+        value = getattr(row, figure.field)
+        if value is None:
+            return "–"
+        text = figure.write(value)
+        return f"({text})" if figure.field == _RATIO and row.noisy else text
+
+
+@dataclass(frozen=True)
+class Listing:
+    """
+    A table of all figures of a benchmark, a line for each.
+
+    Attributes
+    ----------
+    benchmark : str
+        The benchmark.
+    ceiling : str
+        The heading of the column of ceilings; without one there is no such column.
+    """
+
+    benchmark: str
+    ceiling: str = ""
+
+    def has_rows(self, rows: Sequence[Row]) -> bool:
+        """Return whether there is anything to show."""
+        return any(row.benchmark == self.benchmark for row in rows)
+
+    def render(self, rows: Sequence[Row]) -> str:
+        """Return the table of `rows`, in their order."""
+        lines = [["what", "where", "ours", "stock", "ratio", "unit"]]
+        if self.ceiling:
+            lines[0].insert(4, self.ceiling)
+        lines.append(["---"] * len(lines[0]))
+        for row in rows:
+            if row.benchmark != self.benchmark:
+                continue
+            what = row.name.removeprefix(self.benchmark).strip()
+            cells = [what, row.topology, number(row.enhanced), number(row.stock)]
+            if self.ceiling:
+                cells.append("–" if row.ceiling is None else number(row.ceiling))
+            ratio = "–" if row.ratio_to_stock is None else times(row.ratio_to_stock)
+            shown = f"({ratio})" if row.noisy and row.ratio_to_stock is not None else ratio
+            lines.append([*cells, shown, row.unit])
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def times(value: float) -> str:
@@ -106,6 +151,8 @@ def _stock(name: str, *labels: str) -> tuple[Figure, ...]:
     return tuple(Figure(f"stock {label}", f"{name} {label}", "stock", number) for label in labels)
 
 
+_RATIO = "ratio_to_stock"
+_MEMORY, _OUTAGE = "engine_memory_per_message", "outage_recovery"
 _BURST = "order_event_behind_burst"
 _TRIP = "order_round_trip_behind_burst"
 _LOW = "order_event_at_low_load"
@@ -121,11 +168,12 @@ _CONSUME, _HANDLED = "consume_throughput", "publish_to_handled"
 _CONSUME_CALL = "consume_call_cost"
 _VENUES = "venues_order_event"
 _TAILS = ("p50", "p99", "p99.9")
-_RATIO = "ratio_to_stock"
 _AGAINST = Key("against", "stock", lambda kind: f"{kind} ms" if " " in kind else "stock, default")
 _HANDLER, _LOOP = Key("handler", "work_us", microseconds), Key("loop", "loop")
 
-TABLES = {
+TABLES: dict[str, Table | Listing] = {
+    _MEMORY: Listing(_MEMORY),
+    _OUTAGE: Listing(_OUTAGE, ceiling="no publisher, or what a lane may hold"),
     _ADAPTER: Table(
         (Key("message", "message"), Key("looked at", "looks")),
         (

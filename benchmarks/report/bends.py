@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 from typing import Final
 
@@ -34,22 +33,26 @@ def find_bend(points: Sequence[tuple[float, float]]) -> Bend | None:
     """
     Return where a line bends most, if it does anywhere.
 
+    That is the point at which the line to it from the first point and the line from it to the
+    last one differ most: noise of neighbours makes little of that, and a bend that takes several
+    points is one.
+
     Parameters
     ----------
     points : Sequence[tuple[float, float]]
         Amount of work and cost, both above zero; others are left out.
     """
     usable = sorted((work, cost) for work, cost in points if work > 0 and cost > 0)
-    slopes = [
-        (right[0], (math.log(right[1] / left[1])) / math.log(right[0] / left[0]))
-        for left, right in pairwise(usable)
-        if right[0] > left[0]
-    ]
     bends = [
-        Bend(usable[at][0], before, after)
-        for at, ((_, before), (_, after)) in enumerate(pairwise(slopes), 1)
+        Bend(point[0], _slope(usable[0], point), _slope(point, usable[-1]))
+        for point in usable[1:-1]
+        if usable[0][0] < point[0] < usable[-1][0]
     ]
     sharpest = max(bends, key=lambda bend: abs(bend.after - bend.before), default=None)
     if sharpest is None or abs(sharpest.after - sharpest.before) < BEND:
         return None
     return sharpest
+
+
+def _slope(left: tuple[float, float], right: tuple[float, float]) -> float:
+    return math.log(right[1] / left[1]) / math.log(right[0] / left[0])

@@ -79,6 +79,30 @@ def test_a_figure_that_was_not_found_is_a_dash():
     assert rendered.splitlines()[-1].count("–") == 4
 
 
+def test_a_ratio_that_is_too_noisy_stands_in_parentheses():
+    told = row("engine_queueing_overhead", noisy=True)
+    rendered = tables.TABLES["engine_queueing_overhead"].render([told])
+    assert "| (4,938 ×) |" in rendered.splitlines()[-1]
+    noisy = tables.Listing("b").render([row("b p50", noisy=True), row("b p99"), row("c")])
+    assert noisy.splitlines()[2:] == [
+        "| p50 | x | 0.25 | 1,234 | (4,938 ×) | ms |",
+        "| p99 | x | 0.25 | 1,234 | 4,938 × | ms |",
+    ]
+
+
+def test_a_listing_has_a_column_of_ceilings_where_it_is_named():
+    listing = tables.Listing("b", ceiling="nothing")
+    rows = [row("b growth", ceiling=0.125, ratio_to_stock=None), row("b p99")]
+    assert listing.has_rows(rows)
+    assert not listing.has_rows([row("c")])
+    assert listing.render(rows).splitlines() == [
+        "| what | where | ours | stock | nothing | ratio | unit |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| growth | x | 0.25 | 1,234 | 0.125 | – | ms |",
+        "| p99 | x | 0.25 | 1,234 | – | 4,938 × | ms |",
+    ]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_pages_ask_for_known_tables_only(page):
     text = page.read_text()
@@ -166,6 +190,19 @@ def test_what_is_of_another_run_is_named():
     latest = overview.render(rows).partition("## The latest run")[2].partition("##")[0]
     assert f"full run of {RUN['at']}" in latest
     assert f"`serialize_cost` is of a full run of {at}, load 0.4 at its beginning" in latest
+
+
+def test_how_far_an_earlier_run_agrees_is_told():
+    earlier = [row("serialize_cost", ratio_to_stock=3.0), row("publish_throughput", rounds=9)]
+    latest = [row("serialize_cost", ratio_to_stock=4.0), row("publish_throughput", rounds=9)]
+    told = overview.render(latest, earlier).partition("## The latest run")[2].partition("##")[0]
+    assert "has 2 ratios in common with it: 1 differ by 15 % at most, 0 by more" in told
+    assert "and 1 by more without a word of that:" in told
+    assert "- serialize_cost (x): 3× [4,900–5,000], then 4× [4,900–5,000], of 5 rounds" in told
+    alike = overview.render(latest, latest)
+    assert "2 differ by 15 % at most" in alike
+    assert "0 by more without a word of that.\n\n## Goals" in alike
+    assert "in common" not in overview.render(latest)
 
 
 def test_goals_are_of_benchmarks_that_there_are():
