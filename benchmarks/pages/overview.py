@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 from typing import Final
 
@@ -73,6 +74,8 @@ of the other pages and the ratios of the release.
 BUSY_LOAD: Final = 1.0
 # A ratio that is closer to 1 is no difference to anyone.
 EQUAL: Final = 0.05
+# Of a benchmark with many more rows under one heading the highest and the lowest are shown.
+SHOWN: Final = 4
 
 
 def render(rows: Sequence[Row], before: Sequence[Row] = ()) -> str:
@@ -203,8 +206,9 @@ def _verdicts(rows: Sequence[Row]) -> str:
     }
     text = [
         "## Better and worse\n",
-        "Medians, means and rates beside stock or the twin that is named; tails are on the pages "
-        "of each part.\n",
+        "Medians, means and rates beside stock or the twin that is named. Of a benchmark that has "
+        "many, the highest and the lowest two; all of them, and tails, are on the pages of each "
+        "part, or in what `nt-enhanced bench NAME` prints.\n",
     ]
     text += [_ranked(heading, some) for heading, some in parts.items()]
     noisy = sorted({row.benchmark for row in held if row.noisy})
@@ -225,13 +229,23 @@ def _ranked(heading: str, rows: Sequence[Row]) -> str:
         "| what | ours | stock | unit | ratio | between |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for row in sorted(rows, key=lambda row: (row.benchmark, -(row.ratio_to_stock or 0))):
-        low, high = row.ratio_low or 0, row.ratio_high or 0
-        lines.append(
-            f"| {row.key} | {number(row.enhanced)} | {number(row.stock)} | {row.unit} | "
-            f"{times(row.ratio_to_stock)} | {number(low)}–{number(high)} |"
-        )
+    ordered = sorted(rows, key=lambda row: (row.benchmark, -(row.ratio_to_stock or 0)))
+    for name, group in groupby(ordered, key=lambda row: row.benchmark):
+        ranked = [_ranked_line(row) for row in group]
+        if len(ranked) > SHOWN + 1:
+            count = len(ranked) - SHOWN
+            half = SHOWN // 2
+            ranked[half:-half] = [f"| {name}, {count} others | | | | between these | |"]
+        lines += ranked
     return "\n".join([*lines, ""])
+
+
+def _ranked_line(row: Row) -> str:
+    low, high = row.ratio_low or 0, row.ratio_high or 0
+    return (
+        f"| {row.key} | {number(row.enhanced)} | {number(row.stock)} | {row.unit} | "
+        f"{times(row.ratio_to_stock)} | {number(low)}–{number(high)} |"
+    )
 
 
 def _limits(rows: Sequence[Row]) -> str:

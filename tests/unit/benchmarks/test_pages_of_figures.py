@@ -205,6 +205,19 @@ def test_how_far_an_earlier_run_agrees_is_told():
     assert "in common" not in overview.render(latest)
 
 
+def test_of_many_rows_the_highest_and_the_lowest_are_shown():
+    rows = [
+        row("serialize_cost", topology=f"number {at}", ratio_to_stock=2.0 + at) for at in range(6)
+    ]
+    better = overview.render(rows).partition("### Better")[2].partition("### ")[0]
+    shown = re.findall(r"^\| serialize_cost[^|]*", better, re.MULTILINE)
+    numbered = [f"| serialize_cost (number {at}) " for at in range(6)]
+    others = "| serialize_cost, 2 others "
+    assert shown == [numbered[5], numbered[4], others, numbered[1], numbered[0]]
+    few = overview.render(rows[:4]).partition("### Better")[2].partition("### ")[0]
+    assert few.count("| serialize_cost (") == 4
+
+
 def test_goals_are_of_benchmarks_that_there_are():
     for goals in GOALS.values():
         for goal in goals:
