@@ -39,6 +39,8 @@ class Programme:
         How much is measured.
     say : Callable[[str], None]
         Is told what people want to read meanwhile.
+    progress : Callable[[str], None], optional
+        Is told what is measured now, for who waits at a terminal.
 
     Attributes
     ----------
@@ -52,9 +54,15 @@ class Programme:
         Benchmarks that failed, and why.
     """
 
-    def __init__(self, size: Size, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        size: Size,
+        say: Callable[[str], None],
+        progress: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._size = size
         self._say = say
+        self._progress = progress
         self.about = machine.describe_run(size)
         self.rows: list[Row] = []
         self.left_out: list[LeftOut] = []
@@ -64,8 +72,9 @@ class Programme:
         """Run benchmarks; one that fails is noted, and the others are run."""
         self._say(machine.sentence(self.about))
         begin = time.monotonic()
-        for name in names:
+        for at, name in enumerate(names, 1):
             started = time.monotonic()
+            self._progress(f"\n{at} of {len(names)}: {name} ...")
             rows = self._measure(name)
             self.rows.extend(rows)
             self._say(f"\n{name}, {time.monotonic() - started:.1f} s")
@@ -82,6 +91,7 @@ class Programme:
     ) -> list[comparison.Change]:
         """Measure once more what fell; return the changes, of which only those fell twice fell."""
         names = dict.fromkeys(change.benchmark for change in comparison.fallen(changes))
+        self._progress(f"\nOnce more: {', '.join(names)} ...")
         again = [row for name in names for row in self._measure(name)]
         return comparison.confirmed(changes, comparison.compare(before, ratios.of(again), margin))
 

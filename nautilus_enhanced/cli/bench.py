@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Final
@@ -23,6 +24,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Sequence
 
     from nautilus_enhanced.benchmarks.harness.rows import Row
@@ -118,7 +120,7 @@ def command(
         signal.signal(number, _interrupt)
     # With the rows on standard output, what is for people goes beside them.
     to_stderr = json_path == "-"
-    programme = Programme(size, lambda text: click.echo(text, err=to_stderr))
+    programme = Programme(size, lambda text: click.echo(text, err=to_stderr), _progress())
     programme.run(chosen)
     failed = bool(programme.failures) or not all(row.verified for row in programme.rows)
     changes: Sequence[comparison.Change] = ()
@@ -134,6 +136,17 @@ def command(
         Path(html_path).write_text(page.render(programme, changes))
     if failed:
         raise click.exceptions.Exit(EXIT_FAILED)
+
+
+def _progress() -> Callable[[str], None]:
+    """Return what says on a terminal what is measured: some benchmarks take two minutes."""
+    if not _is_terminal():
+        return lambda _: None
+    return lambda text: click.echo(text, err=True)
+
+
+def _is_terminal() -> bool:
+    return sys.stderr.isatty()
 
 
 def _write(rows: Sequence[Row], json_path: str | None, keep_path: str | None) -> None:

@@ -10,6 +10,7 @@ from nautilus_enhanced.benchmarks.harness.model import LeftOut
 from nautilus_enhanced.benchmarks.harness.rows import Row
 from nautilus_enhanced.benchmarks.programme import Programme
 from nautilus_enhanced.cli import app
+from nautilus_enhanced.cli import bench as bench_command
 
 
 FIELDS = {
@@ -134,6 +135,22 @@ def test_a_benchmark_that_fails_is_told_and_the_others_run(bench, monkeypatch):
     code, out, _ = bench("--tiny", "pattern_match", "serialize_cost")
     assert code == 1
     assert out.count("FAILED: for this reason") == 2
+
+
+def test_who_waits_at_a_terminal_sees_what_is_measured(bench, measured, monkeypatch):
+    monkeypatch.setattr(bench_command, "_is_terminal", lambda: True)
+    measured += [(2.0, True), (2.0, True)]
+    _, out, err = bench("--tiny", "pattern_match", "serialize_cost")
+    assert [line for line in err.splitlines() if line] == [
+        "1 of 2: pattern_match ...",
+        "2 of 2: serialize_cost ...",
+    ]
+    assert " of 2:" not in out
+
+
+def test_elsewhere_nothing_is_said_of_progress(bench, measured):
+    measured.append((2.0, True))
+    assert bench("--tiny", "pattern_match")[2] == ""
 
 
 def test_what_is_not_verified_is_a_failure(bench, measured):
