@@ -107,7 +107,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=percentiles("late_ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
-                rounds=size.pick(3, 2, 1),
+                rounds=size.pick(5, 2, 1),
                 warm_up=False,
             )
 

@@ -122,7 +122,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                         )
                     ],
                     metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99, "max": 1.0}),
-                    rounds=size.pick(3, 3, 1),
+                    rounds=size.pick(5, 3, 1),
                     warm_up=False,
                 )
 

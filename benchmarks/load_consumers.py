@@ -150,7 +150,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-                rounds=size.pick(3, 2, 1),
+                rounds=size.pick(5, 2, 1),
                 warm_up=False,
             )
 

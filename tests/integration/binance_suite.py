@@ -10,9 +10,11 @@ class BinanceSuite(VenueSuite):
     tells_once = False
 
     def settled(self, order, events):
-        # The order "after" is the one after the drop, and none of what comes later has anything
-        # twice in a row but fills of one order.
+        # What comes after the drop may come twice, and none of it is twice there otherwise but
+        # fills of one order. It is canceled at the first word of it: the second may be later.
         if order in {"resting", "market"}:
             return events
+        if order == "after":
+            return list(dict.fromkeys(events))
         before = [None, *events]
         return [one for last, one in zip(before, events, strict=False) if one != last]
