@@ -72,6 +72,19 @@ def _eventually(condition: Callable[[], object], within_s: float = 30.0) -> None
         time.sleep(0.002)
 
 
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Leave what a test starts out of the coverage.
+
+    For whole programs that show what other tests look at: measured, their imports take three times
+    as long.
+    """
+    for name in list(os.environ):
+        if name.startswith("COVERAGE_"):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
     """Return a function that finds a port nobody listens on."""

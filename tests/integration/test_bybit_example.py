@@ -8,6 +8,9 @@ from example_runs import assert_traded
 from example_runs import run_example
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 IS_1221 = nautilus_trader.__version__.startswith("1.221.")
 
 

@@ -12,6 +12,9 @@ from nautilus_enhanced.benchmarks import registry
 from nautilus_enhanced.cli.app import cli
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("**/*.md"))

@@ -15,6 +15,9 @@ from nautilus_enhanced.infrastructure.messagebus import BufferedMessageBusClient
 from nautilus_enhanced.infrastructure.messagebus import StreamNaming
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NODE = EXAMPLES / "live" / "binance_sandbox.py"
 CONSUMER = EXAMPLES / "consumers" / "print_stream.py"

@@ -9,6 +9,9 @@ from example_runs import assert_traded
 from example_runs import run_example
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 HAS_PROTOBUF = find_spec("ibapi") is not None and find_spec("ibapi.protobuf") is not None
 
 

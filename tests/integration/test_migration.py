@@ -19,6 +19,9 @@ import pytest
 from nautilus_trader.model.objects import Price
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 HERE = Path(__file__).parent
 STREAM = "trader-REHEARSAL-001:stream"
 NOTES = "consumed"

@@ -8,6 +8,9 @@ from example_runs import run_example
 from nautilus_trader.core import nautilus_pyo3
 
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+
 CAN_BE_POINTED = hasattr(nautilus_pyo3, "derive_okx_ws_url")
 
 
