@@ -55,8 +55,8 @@ from nautilus_enhanced.benchmarks.harness import Observation
 from nautilus_enhanced.benchmarks.harness import Scenario
 from nautilus_enhanced.benchmarks.harness import Size
 from nautilus_enhanced.benchmarks.rigs.venue_clients import FEEDS
+from nautilus_enhanced.benchmarks.rigs.venue_clients import ByMethod
 from nautilus_enhanced.benchmarks.rigs.venue_clients import Feed
-from nautilus_enhanced.benchmarks.rigs.venue_clients import observe
 from nautilus_enhanced.infrastructure.messagebus.errors import MissingExtraError
 from nautilus_enhanced.sandbox.errors import VenueError
 
@@ -72,7 +72,7 @@ BUSES = ("enhanced", "stock")
 
 
 @dataclass(frozen=True)
-class Case:
+class Case(ByMethod):
     """What is handed over, by which method, and how often the mixin looks at it."""
 
     title: str
@@ -107,15 +107,6 @@ class Case:
         if self.title == "quote":
             return TestDataStubs.quote_tick(ts_event=now_ns - 1_000_000, ts_init=now_ns)
         return TestEventStubs.order_accepted(TestExecStubs.limit_order())
-
-    def entrance(self, client: Any) -> Callable[[Any], object]:
-        """Return the method."""
-        entrance: Callable[[Any], object] = getattr(client, self.method)
-        return entrance
-
-    def observe(self, client: Any, observer: ClientObserver) -> None:
-        """Put the mixin under the client."""
-        observe(client, observer)
 
     def arrived(self, got: list[Any], message: Any) -> bool:
         """Return whether the endpoint got nothing but the message itself."""

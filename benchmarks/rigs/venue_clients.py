@@ -63,16 +63,30 @@ class Feed(Protocol):
         """Return whether all that the endpoint got is what was handed over."""
 
 
-def observe(client: Any, observer: ClientObserver) -> None:
-    """Put the mixin under a client that hands over by methods of its own."""
-    stock: Any = type(client)
-    client.__class__ = mixed_class(stock)
-    client.observe_with(observer)
+class ByMethod:
+    """What is handed to a method of the client itself."""
+
+    method: str
+
+    def entrance(self, client: Any) -> Callable[[Any], object]:
+        """Return the method."""
+        entrance: Callable[[Any], object] = getattr(client, self.method)
+        return entrance
+
+    def observe(self, client: Any, observer: ClientObserver) -> None:
+        """Put the mixin under the client."""
+        stock: Any = type(client)
+        client.__class__ = mixed_class(stock)
+        client.observe_with(observer)
 
 
-def are_quotes(messages: list[Any]) -> bool:
-    """Return whether all are the quote of the frame."""
-    return all(str(message.bid_price) == BID for message in messages)
+class OfQuotes:
+    """What is a quote, in whatever form the venue has it."""
+
+    def arrived(self, got: list[Any], message: Any) -> bool:
+        """Return whether all that the endpoint got is the quote."""
+        del message
+        return all(str(quote.bid_price) == BID for quote in got)
 
 
 def make_bus(handle: Callable[[Any], None]) -> MessageBus:
@@ -83,7 +97,7 @@ def make_bus(handle: Callable[[Any], None]) -> MessageBus:
 
 
 @dataclass(frozen=True)
-class VenueFeed:
+class VenueFeed(ByMethod, OfQuotes):
     """
     A venue's data client, and what its socket hands to it.
 
@@ -155,20 +169,6 @@ class VenueFeed:
         )
         return quote.as_pycapsule()
 
-    def entrance(self, client: Any) -> Callable[[Any], object]:
-        """Return what the socket hands it to."""
-        entrance: Callable[[Any], object] = getattr(client, self.method)
-        return entrance
-
-    def observe(self, client: Any, observer: ClientObserver) -> None:
-        """Put the mixin under the client."""
-        observe(client, observer)
-
-    def arrived(self, got: list[Any], message: Any) -> bool:
-        """Return whether all are the quote of the frame."""
-        del message
-        return are_quotes(got)
-
     def _config(self) -> Any:
         sandbox = import_module(f"nautilus_enhanced.sandbox.{self.adapter}")
         fields = dict(NOWHERE)
@@ -178,7 +178,7 @@ class VenueFeed:
 
 
 @dataclass(frozen=True)
-class SharedClientFeed:
+class SharedClientFeed(OfQuotes):
     """
     Interactive Brokers' shared client, which sends market data to the engine by itself.
 
@@ -247,11 +247,6 @@ class SharedClientFeed:
     def observe(self, client: Any, observer: ClientObserver) -> None:
         """Put the mixin under the client."""
         share(client, observer)
-
-    def arrived(self, got: list[Any], message: Any) -> bool:
-        """Return whether all are the quote of the tick."""
-        del message
-        return are_quotes(got)
 
 
 FEEDS: tuple[Feed, ...] = (
