@@ -64,6 +64,9 @@ class Apart:
         self._output: IO[bytes] | None = None
 
     def __enter__(self) -> Apart:
+        # Who runs a benchmark may do so in a checkout, or have a file of the name of a module: what
+        # this process starts imports nothing from the current folder.
+        os.environ["PYTHONSAFEPATH"] = "1"
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(PRELOADED))
         self._output = tempfile.TemporaryFile()

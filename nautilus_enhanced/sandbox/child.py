@@ -35,12 +35,14 @@ class ServingChild:
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
+        self._module = module
+        # Not from the current folder, where users have files of whatever name (-P).
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
         self._process: subprocess.Popen[str] | None = None
 
     def __repr__(self) -> str:
         state = "stopped" if self._process is None else f"pid={self._process.pid}"
-        return f"{type(self).__name__}({self._command[2]}, {state})"
+        return f"{type(self).__name__}({self._module}, {state})"
 
     def start(self, timeout_s: float) -> dict[str, Any]:
         """

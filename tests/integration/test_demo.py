@@ -15,7 +15,8 @@ import pytest
 from nautilus_enhanced.cli.demo.venues import DEMO_VENUES
 
 
-DEMO = [sys.executable, "-m", "nautilus_enhanced.cli", "demo"]
+# As the command is run: what it imports is not looked for in the current folder.
+DEMO = [sys.executable, "-P", "-m", "nautilus_enhanced.cli", "demo"]
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "market_data"
 PRIORITIES = {"CRITICAL", "HIGH", "NORMAL", "LOW"}
 
@@ -45,7 +46,12 @@ def processes_of(group_marker):
 @pytest.fixture(scope="module")
 def both_buses(tmp_path_factory):
     path = tmp_path_factory.mktemp("demo") / "both.json"
-    done = run_demo("--seconds", "4", "--bus", "both", "--json", str(path))
+    # In a folder of somebody who has files of whatever name.
+    for name in ("aiohttp.py", "msgspec.py", "redis.py"):
+        (path.parent / name).write_text("raise SystemExit('not this one')")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    arguments = ("--seconds", "4", "--bus", "both", "--json", str(path))
+    done = run_demo(*arguments, cwd=path.parent, env=env)
     return done, json.loads(path.read_text()) if path.exists() else None
 
 

