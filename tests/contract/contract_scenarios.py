@@ -555,14 +555,17 @@ def time_bars(bus: str) -> dict:
     run = Run(bus)
     trader = run.trader
     bars = []
+    bar_type = BarType.from_str("S0000.SIM-100-MILLISECOND-MID-INTERNAL")
 
     def at_bar(bar) -> None:
         bars.append([str(bar.open), bar.ts_event])
         if len(bars) == 4:
+            # On either bus a timer that fires when the loop is closed already says so.
+            trader.unsubscribe_bars(bar_type)
             run.stop_soon()
 
     def started() -> None:
-        trader.subscribe_bars(BarType.from_str("S0000.SIM-100-MILLISECOND-MID-INTERNAL"))
+        trader.subscribe_bars(bar_type)
         feed()
 
     def feed() -> None:
