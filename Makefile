@@ -17,8 +17,9 @@ ENVIRONMENT = py$$(.venv/bin/python -c 'import sys; print("%d%d" % sys.version_i
 
 IN_ENVIRONMENT = $(TOX) exec -q -e $(ENVIRONMENT)-enhanced -- python
 
-# What is published is measured beside the newest NautilusTrader, which 3.11 does not have.
-MEASURED = $(if $(shell command -v python3.12),py312,$(ENVIRONMENT))
+# What is published is measured beside the newest NautilusTrader, which 3.11 does not have. What is
+# exported above does not reach this shell by itself.
+MEASURED = $(if $(shell PATH="$(PATH)" command -v python3.12),py312,$(ENVIRONMENT))
 IN_MEASURED = $(TOX) exec -q -e $(MEASURED)-enhanced -- python
 # Of the environment of `make test`, the command is run as a user runs it.
 BENCH = $(IN_MEASURED) -m nautilus_enhanced.cli bench

@@ -13,7 +13,7 @@ LIMITS: Final = {
     "order_event_behind_burst": "one slice of the dispatcher (`slice_us`) and one handler",
     "order_event_against_slice": "the slice: an event is as late as it is long",
     "order_event_at_low_load": "the event loop's wake-up from another thread, the same on both",
-    "order_round_trip_behind_burst": "three slices: risk, execution, and the answer",
+    "order_round_trip_behind_burst": "NautilusTrader's own steps, from cold caches (dispatch.md)",
     "venues_order_event": "what waits before the engines, and two cores for venues and node",
     "adapter_overhead": "a Python method around a compiled one: two calls and a counter",
     "pattern_match": "a look-up in a dict for what is known; `*x*` has to be tried",
