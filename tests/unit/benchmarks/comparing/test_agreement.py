@@ -1,27 +1,14 @@
 """Whether two runs say the same of what both measured."""
 
+import made_rows
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nautilus_enhanced.benchmarks.comparing.agreement import agreement
-from nautilus_enhanced.benchmarks.harness.rows import Row
 
 
 def row(name, ratio, **fields):
-    made = {
-        "benchmark": name,
-        "name": name,
-        "topology": "x",
-        "unit": "ms",
-        "better": "lower",
-        "enhanced": 1.0,
-        "stock": 2.0,
-        "ceiling": None,
-        "ratio_to_stock": ratio,
-        "rounds": 3,
-        "verified": True,
-    }
-    return Row(**made | fields)
+    return made_rows.row(name, ratio_to_stock=ratio, **fields)
 
 
 def test_ratios_agree_within_fifteen_percent_either_way():

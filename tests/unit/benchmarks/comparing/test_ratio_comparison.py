@@ -4,13 +4,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_rows import row
 
 from nautilus_enhanced.benchmarks.comparing import comparison
 from nautilus_enhanced.benchmarks.comparing import ratios
 from nautilus_enhanced.benchmarks.comparing.comparison import Verdict
 from nautilus_enhanced.benchmarks.comparing.ratios import Ratio
 from nautilus_enhanced.benchmarks.harness.model import Size
-from nautilus_enhanced.benchmarks.harness.rows import Row
 from nautilus_enhanced.benchmarks.harness.rows import encode_rows
 
 
@@ -95,26 +95,6 @@ def test_what_falls_once_and_not_again_is_too_noisy_to_tell():
 
 
 # -- the file ------------------------------------------------------------------------------------
-
-
-def row(name="a", size="full", **fields):
-    made = {
-        "benchmark": name,
-        "name": name,
-        "topology": "x",
-        "unit": "ms",
-        "better": "lower",
-        "enhanced": 1.0,
-        "stock": 2.0,
-        "ceiling": None,
-        "ratio_to_stock": 2.0,
-        "ratio_low": 1.5,
-        "ratio_high": 2.5,
-        "rounds": 3,
-        "verified": True,
-        "run": {"size": size, "release": "1.0"},
-    }
-    return Row(**made | fields)
 
 
 def test_only_verified_ratios_are_compared():
