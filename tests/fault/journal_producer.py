@@ -46,7 +46,7 @@ def main() -> None:
     number = options["first"]
     end = number + options["count"]
     while number < end:
-        for topic in TOPICS:
+        for topic in options.get("topics", TOPICS):
             assert client.offer(topic, b"%d" % number)
         # Only what is older than this long must outlive the process.
         say(f"put {number} {time.monotonic_ns()}")
