@@ -27,20 +27,27 @@ def run_demo(*arguments, timeout=120, **kwargs):
     )
 
 
-def processes_of(group_marker):
-    """Return the command lines of processes that carry the marker in their environment."""
+def processes_of(folder):
+    """Return the command lines of processes whose temporary folder it is."""
     found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdecimal():
+    for process in Path("/proc").iterdir():
+        if not process.name.isdecimal():
             continue
         try:
-            environment = (folder / "environ").read_bytes()
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            environment = (process / "environ").read_bytes()
+            state = (process / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if group_marker.encode() in environment and state != "Z":
-            found.append((folder / "cmdline").read_bytes().replace(b"\0", b" "))
+        if f"TMPDIR={folder}\0".encode() in environment and state != "Z":
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" "))
     return found
+
+
+def wait_until_nothing_runs(folder):
+    deadline = time.monotonic() + 15
+    while processes_of(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert processes_of(folder) == []
 
 
 @pytest.fixture(scope="module")
@@ -300,7 +307,7 @@ def unmeasured():
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
-def demo_in_an_outage(name, value):
+def demo_in_an_outage(folder):
     """Start the demo and return it when the server has just been killed."""
     process = subprocess.Popen(
         [*DEMO, "--chaos", "--bus", "enhanced", "--seconds", "60"],
@@ -308,7 +315,7 @@ def demo_in_an_outage(name, value):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=os.environ | {name: value},
+        env=os.environ | {"TMPDIR": str(folder)},
     )
     for line in process.stdout:
         if "server killed" in line:
@@ -317,31 +324,24 @@ def demo_in_an_outage(name, value):
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.6])
-def test_an_interruption_in_an_outage_stops_everything(delay_s):
+def test_an_interruption_in_an_outage_stops_everything(tmp_path, delay_s):
     # Of seed 1 the first outage lasts 1.8 s.
-    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-outage-{delay_s}"
-    process = demo_in_an_outage(*marker.split("="))
+    process = demo_in_an_outage(tmp_path)
     time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
     process.send_signal(signal.SIGINT)
     # Within five seconds where nothing else is at work.
     out, _ = process.communicate(timeout=30)
-    deadline = time.monotonic() + 15
-    while processes_of(marker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes_of(marker) == []
+    wait_until_nothing_runs(tmp_path)
+    assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in out
     assert process.returncode == 130
 
 
-def test_nothing_is_left_when_the_demo_is_killed_in_an_outage():
-    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-outage-kill"
-    process = demo_in_an_outage(*marker.split("="))
+def test_nothing_runs_on_when_the_demo_is_killed_in_an_outage(tmp_path):
+    process = demo_in_an_outage(tmp_path)
     process.kill()
     process.communicate()
-    deadline = time.monotonic() + 15
-    while processes_of(marker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_of(marker) == []
+    wait_until_nothing_runs(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -351,39 +351,33 @@ def test_nothing_is_left_when_the_demo_is_killed_in_an_outage():
         (signal.SIGTERM, 2.0),
     ],
 )
-def test_an_interruption_stops_everything_soon(delay_s, number):
-    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-{number}-{delay_s}"
-    name, _, value = marker.partition("=")
+def test_an_interruption_stops_everything_soon(tmp_path, delay_s, number):
     process = subprocess.Popen(
         [*DEMO, "--seconds", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=unmeasured() | {name: value},
+        env=unmeasured() | {"TMPDIR": str(tmp_path)},
     )
     time.sleep(delay_s)  # the moment of the interruption is the parameter of this test
     os.killpg(process.pid, number)
     # Within five seconds where nothing else is at work.
     out, _ = process.communicate(timeout=30)
-    deadline = time.monotonic() + 15
-    while processes_of(marker) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert processes_of(marker) == []
+    wait_until_nothing_runs(tmp_path)
+    assert list(tmp_path.iterdir()) == []
     assert "Traceback" not in out
     # A signal that comes before Python has set up anything ends the process by itself.
     assert process.returncode in (130, -number)
 
 
-def test_nothing_is_left_when_the_demo_is_killed():
-    marker = f"NT_DEMO_TEST_MARKER={os.getpid()}-kill"
-    name, _, value = marker.partition("=")
+def test_nothing_runs_on_when_the_demo_is_killed(tmp_path):
     process = subprocess.Popen(
         [*DEMO, "--seconds", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=os.environ | {name: value},
+        env=os.environ | {"TMPDIR": str(tmp_path)},
     )
     for line in process.stdout:
         if "trading" in line:
@@ -391,7 +385,4 @@ def test_nothing_is_left_when_the_demo_is_killed():
     process.kill()
     process.wait()
     process.stdout.close()
-    deadline = time.monotonic() + 15
-    while processes_of(marker) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert processes_of(marker) == []
+    wait_until_nothing_runs(tmp_path)
