@@ -13,11 +13,10 @@ What an outage costs: memory and the trading thread meanwhile, and how soon all 
                           └── measured: entries a second ───┘
 
 20,000 messages a second keep coming all the time. While the server is frozen: by how much the
-process grows (the ceiling is what the lane may hold, by `memory_usage_mb`'s measure, which does
-not know how the allocator rounds), the longest call of `publish`, and what the p99 of the delays
-has above that of a thread without a publisher. `undisturbed` is about those ticks in
-which the system took the processor from no thread of the process: what other work on the machine
-costs is not in it.
+process grows (the ceiling is what the lane may hold, by `memory_usage_mb`'s measure), the longest
+call of `publish`, and what the p99 of the delays has above that of a thread without a publisher.
+`undisturbed` is about those ticks in which the system took the processor from no thread of the
+process: what other work on the machine costs is not in it.
 
 Stock gives up for good when its connection ends; its time until the first entry is then how long
 was waited for one, and `arrived` is the share of what was published since the server was killed.

@@ -219,7 +219,7 @@ def test_the_figures_tell_what_was_done(make_client, store, eventually):
     client = make_client(start=False)
     assert client.health_check()["worker_count"] == 0
     assert client.health_check()["uptime_seconds"] == 0.0
-    client.offer(ORDERS, b"x" * 900)
+    client.offer(ORDERS, b"x" * 888)
     before = client.get_metrics()
     assert before["memory_usage_mb"] == pytest.approx(0.001, rel=0.01)
     assert before["buffer_utilization"] > 0.0
