@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -44,6 +43,20 @@ class SideRoute:
         """Do nothing: the sentinel goes the usual way."""
 
 
+class BareRoute(QueueRoute):
+    """The way of messages that wait bare: the dispatcher gives them to the engine itself."""
+
+    __slots__ = ("receiver",)
+
+    def __init__(self, queue: DataQueue, lane: DispatchLane, receiver: Any) -> None:
+        super().__init__(queue, lane)
+        self.receiver = receiver
+
+    def on_raised(self, error: BaseException) -> None:
+        """Leave what the engine raised to the queue."""
+        self._queue.on_raised(error)
+
+
 class DataQueue(EngineQueue):
     """
     The queue of market data, which gets most by far.
@@ -71,7 +84,9 @@ class DataQueue(EngineQueue):
         **kwargs: Any,
     ) -> None:
         super().__init__(engine, handler="_handle_data", lanes=(DispatchLane.DATA,), **kwargs)
-        self._core = self._dispatcher.make_bulk(self._route)
+        bare = BareRoute(self, DispatchLane.DATA, engine)
+        self._route = self._routes[DispatchLane.DATA] = bare
+        self._core = self._dispatcher.make_bulk(bare)
         self._is_scheduled = self._dispatcher.is_scheduled
         settings = self._dispatcher.settings
         rules = self._dispatcher.rules
@@ -107,10 +122,8 @@ class DataQueue(EngineQueue):
         """Hand a message to the engine's handler, and what that raises to its policy."""
         try:
             self._engine._handle_data(message)  # noqa: SLF001 (what the stock queue task calls)
-        except asyncio.CancelledError:
-            self.halt()
-        except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
-            self._fail(error)
+        except BaseException as error:  # noqa: BLE001 (what is not for the queue goes on)
+            self.on_raised(error)
 
     @property
     def queued(self) -> int:

@@ -325,11 +325,18 @@ class EngineQueue:
         engine = self._engine
         try:
             getattr(engine, self._handler)(message)
-        except asyncio.CancelledError:
-            # Stock's queue task ends when a handler raises this.
+        except BaseException as error:  # noqa: BLE001 (what is not for the queue goes on)
+            self.on_raised(error)
+
+    def on_raised(self, error: BaseException) -> None:
+        """Do what stock's queue task does about what a handler raised."""
+        if isinstance(error, asyncio.CancelledError):
+            # That task ends.
             self.halt()
-        except Exception as error:  # noqa: BLE001 (the engine's policy is for all of them)
+        elif isinstance(error, Exception):
             self._fail(error)
+        else:
+            raise error
 
     def _fail(self, error: Exception) -> None:
         """Apply the engine's policy to an error, which may be to end the process at once."""

@@ -65,10 +65,29 @@ class Route(Protocol):
         """Note that the sentinel was reached: what follows waits for the next opening."""
 
 
+class Receiver(Protocol):
+    """The engine that the messages of the bulk route are for."""
+
+    def _handle_data(self, data: Any) -> None:
+        """Handle a message."""
+
+
 class BulkRoute(Route, Protocol):
-    """The route whose messages stand in their lanes bare."""
+    """
+    The route whose messages stand in their lanes bare.
+
+    They are given to the receiver without a call in between, which each quote would pay for. Its
+    method is looked up each time, as stock does: a replaced one is the one that runs.
+    """
 
     handled: int
+
+    @property
+    def receiver(self) -> Receiver:
+        """Return whom they are for."""
+
+    def on_raised(self, error: BaseException) -> None:
+        """Deal with what the receiver raised; raise what is not to be dealt with."""
 
 
 class Envelope:
@@ -109,7 +128,17 @@ class _NoBulk:
     is_open = False
     handled = 0
 
+    @property
+    def receiver(self) -> Receiver:
+        """Return nobody else."""
+        return self
+
     def handle(self, message: Any) -> None:
+        """Do nothing."""
+
+    _handle_data = handle
+
+    def on_raised(self, error: BaseException) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -344,7 +373,7 @@ class DispatchCore:
             urgent = less_urgent = ()
             end_ns = min(end_ns, now_ns + int(credit_ns))
         bulk = self.bulk
-        handle = bulk.handle
+        receiver = bulk.receiver
         count, delivered = 0, self._delivered
         follow_ups = self._follow_ups if index == self._followed_lane else 0
         self._follow_ups = 0
@@ -366,7 +395,10 @@ class DispatchCore:
                     nothing_else_waits = not lane
                 if type(entry) is not Envelope and bulk.is_open:
                     count += 1
-                    handle(entry)
+                    try:
+                        receiver._handle_data(entry)  # noqa: SLF001 (what the stock queue task calls)
+                    except BaseException as error:  # noqa: BLE001 (the route raises what is not for it)
+                        bulk.on_raised(error)
                 elif not self._open(entry, held):
                     now_ns = clock_ns()
                     continue

@@ -232,6 +232,18 @@ async def test_a_handler_replaced_at_run_time_is_the_one_that_is_called(engines_
     assert queue.handled == [1]
 
 
+async def test_a_handler_that_replaces_itself_does_not_get_the_next_message(engines_of, bus, name):
+    engines = engines_of(bus=bus)
+    queue = QueueUnderTest(engines, name)
+    replaced = []
+    queue.react = lambda _: setattr(queue.engine, queue.handler, replaced.append)
+    engines.start()
+    for number in (1, 2):
+        queue.feed(number)
+    await until(lambda: replaced == [2])
+    assert queue.handled == [1]
+
+
 async def test_canceling_a_queue_task_ends_it_and_keeps_its_messages(engines_of, bus, name):
     engines = engines_of(bus=bus)
     queue = QueueUnderTest(engines, name)

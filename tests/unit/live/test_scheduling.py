@@ -42,6 +42,8 @@ class FakeRoute:
         self.handled = 0
         self.holds_data = kind in ("data", "instrument", "low")
         self.origin = ("Engine", self.kind)
+        self.receiver = self
+        self.raised: list[BaseException] = []
 
     def handle(self, message) -> None:
         self.world.log.append((self.kind, message))
@@ -49,6 +51,14 @@ class FakeRoute:
         reaction = self.world.reactions.pop(message, None)
         if reaction is not None:
             reaction()
+
+    def _handle_data(self, data) -> None:
+        self.handle(data)
+
+    def on_raised(self, error) -> None:
+        self.raised.append(error)
+        if not isinstance(error, Exception):
+            raise error
 
     def close(self) -> None:
         self.is_open = False
