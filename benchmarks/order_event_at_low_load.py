@@ -89,7 +89,7 @@ async def run_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both event loops, with both kinds of handlers."""
-    seconds = size.pick(1.0, 0.4, 0.2)
+    seconds = size.pick(0.8, 0.4, 0.2)
     for loop_name in size.pick(("uvloop", "asyncio"), ("uvloop",), ("uvloop", "asyncio")):
         for work_us in (0.0, 20.0):
             yield Scenario(
@@ -106,8 +106,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=percentiles("ms", "ms", {"p50": 0.5, "p99": 0.99}, is_driven=True),
-                rounds=size.pick(3, 3, 1),
-                warm_up=False,
+                rounds=size.pick(5, 3, 1),
             )
 
 
