@@ -23,7 +23,6 @@ MEASURED = $(if $(shell PATH="$(PATH)" command -v python3.12),py312,$(ENVIRONMEN
 IN_MEASURED = $(TOX) exec -q -e $(MEASURED)-enhanced -- python
 # Of the environment of `make test`, the command is run as a user runs it.
 BENCH = $(IN_MEASURED) -m nautilus_enhanced.cli bench
-KEPT := --keep benchmarks/ratios.json
 
 .PHONY: help demo test long bench bench-pages lint clean
 
@@ -58,10 +57,7 @@ bench: $(TOX)
 
 bench-pages: $(TOX)
 	@mkdir -p build
-	@$(BENCH) --quick $(KEPT)
-	@$(BENCH) --json build/before.json
-	@$(BENCH) --json build/bench.json --html build/bench.html $(KEPT)
-	@$(IN_MEASURED) -m nautilus_enhanced.benchmarks.pages build/bench.json docs --before build/before.json
+	$(TOX) run -e pages
 
 lint: $(TOX)
 	$(TOX) run -e lint
