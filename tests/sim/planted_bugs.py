@@ -15,6 +15,7 @@ from unittest import mock
 from nautilus_enhanced.infrastructure.messagebus.connection.backoff import Backoff
 from nautilus_enhanced.infrastructure.messagebus.connection.connection import ServerConnection
 from nautilus_enhanced.infrastructure.messagebus.publishing import delivery
+from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import Confirmations
 from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Fate
@@ -129,9 +130,9 @@ def look_only_at_the_first_answer_of_a_transaction(self, answers):
     return _FATES(self, answers)
 
 
-@planted(StreamWriter, "_confirm")
+@planted(Confirmations, "fetch")
 def promise_the_disk_before_it_was_asked(self, connection):
-    self._tell_unconfirmed("")
+    self.give_up("")
 
 
 # -- order ---------------------------------------------------------------------------------------

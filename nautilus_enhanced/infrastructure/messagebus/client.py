@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
@@ -41,6 +40,7 @@ from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement impo
 from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import FlushGoal
 from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
 from nautilus_enhanced.infrastructure.messagebus.publishing.overflow import GuardedPolicy
+from nautilus_enhanced.infrastructure.messagebus.publishing.receipt import AwaitedReceipt
 from nautilus_enhanced.infrastructure.messagebus.publishing.rules import PublishRules
 from nautilus_enhanced.infrastructure.messagebus.publishing.trimming import TrimSettings
 from nautilus_enhanced.infrastructure.messagebus.publishing.wakeup import IDLE
@@ -453,27 +453,11 @@ class BufferedMessageBusClient:
             return
         if ack != "accepted":
             await asyncio.to_thread(self._confirmer.require, ack)
-        loop = asyncio.get_running_loop()
-        # Whether it was accepted, and what stands against more than that.
-        fate: asyncio.Future[tuple[bool | None, str]] = loop.create_future()
-
-        def settle(accepted: bool | None, problem: str) -> None:
-            if not fate.done():
-                fate.set_result((accepted, problem))
-
-        def tell(accepted: bool | None, problem: str = "") -> None:
-            # The event loop of a caller that went away may be closed.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(settle, accepted, problem)
-
-        def receipt(accepted: bool | None) -> None:
-            if accepted and ack != "accepted":
-                self._writer.confirm_later(ack, partial(tell, True))
-            else:
-                tell(accepted)
-
-        self._put(topic, message, priority, receipt)
-        accepted, problem = await fate
+        receipt = AwaitedReceipt(
+            None if ack == "accepted" else partial(self._writer.confirmations.add, ack)
+        )
+        self._put(topic, message, priority, receipt.settle)
+        accepted, problem = await receipt.fate()
         if accepted is None:
             raise IndeterminateError(
                 f"the message on {topic!r} was sent to {redact_url(self._url)}, or is left in the "

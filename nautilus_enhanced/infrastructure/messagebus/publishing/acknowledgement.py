@@ -130,3 +130,62 @@ class Confirmer:
             return f"{answer} of {self._replicas} replicas have it"
         # `[servers that have it on disk here, replicas that have]`
         return "" if answer[0] >= 1 else "the server's disk does not have it"
+
+
+class Confirmations:
+    """
+    Those who wait for more than acceptance of a message that the server has accepted.
+
+    Used on the writer's thread only.
+
+    Parameters
+    ----------
+    confirmer : Confirmer, optional
+        Knows how to ask; without it nobody can wait for more.
+    """
+
+    def __init__(self, confirmer: Confirmer | None) -> None:
+        self._confirmer = confirmer
+        self._waiting: list[tuple[ConfirmedLevel, Callable[[str], None]]] = []
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._waiting)} waiting)"
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, level: ConfirmedLevel, tell: Callable[[str], None]) -> None:
+        """Have `tell` called with what stands against the level, an empty string for nothing."""
+        self._waiting.append((level, tell))
+
+    def fetch(self, connection: BusConnection) -> None:
+        """
+        Ask the server behind what was written, wait for its answers, and tell them.
+
+        Raises
+        ------
+        ServerError
+            If it did not answer; that was told, too.
+        """
+        confirmer = self._confirmer
+        assert confirmer is not None  # noqa: S101 (who asks for a level has made one)
+        levels = tuple(dict.fromkeys(level for level, _ in self._waiting))
+        try:
+            commands = b"".join(confirmer.command(level) for level in levels)
+            answers = connection.confirm(commands, len(levels))
+        except Exception as error:
+            self.give_up(str(error))
+            raise
+        told, self._waiting = self._waiting, []
+        problems = {
+            level: confirmer.problem_of_any(level, of_each_server)
+            for level, of_each_server in zip(levels, zip(*answers, strict=True), strict=True)
+        }
+        for level, tell in told:
+            tell(problems[level])
+
+    def give_up(self, reason: str) -> None:
+        """Tell all who wait that it cannot be known."""
+        told, self._waiting = self._waiting, []
+        for _, tell in told:
+            tell(reason)

@@ -24,6 +24,7 @@ from nautilus_enhanced.infrastructure.messagebus.errors import ServerError
 from nautilus_enhanced.infrastructure.messagebus.errors import ServerUnreachableError
 from nautilus_enhanced.infrastructure.messagebus.journal.access import NoJournal
 from nautilus_enhanced.infrastructure.messagebus.publishing import evidence
+from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import Confirmations
 from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import DEMOTED_CODES
 from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Batch
 from nautilus_enhanced.infrastructure.messagebus.publishing.delivery import Fate
@@ -45,9 +46,6 @@ if TYPE_CHECKING:
     from nautilus_enhanced.infrastructure.messagebus.connection.connection import Identity
     from nautilus_enhanced.infrastructure.messagebus.connection.connector import BusConnection
     from nautilus_enhanced.infrastructure.messagebus.contracts import Clock
-    from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import (
-        ConfirmedLevel,
-    )
     from nautilus_enhanced.infrastructure.messagebus.publishing.acknowledgement import Confirmer
     from nautilus_enhanced.infrastructure.messagebus.publishing.buffers import PriorityBuffers
     from nautilus_enhanced.infrastructure.messagebus.publishing.wire import RouteTable
@@ -123,8 +121,7 @@ class StreamWriter:
         self._heartbeat_at_ns = clock.monotonic_ns()
         self._release = release
         self._journal = journal or NoJournal()
-        self._confirmer = confirmer
-        self._to_confirm: list[tuple[ConfirmedLevel, Callable[[str], None]]] = []
+        self.confirmations = Confirmations(confirmer)
         self._buffers: PriorityBuffers | None = None
         self._outbox: Outbox | None = None
         self._bell = Doorbell()
@@ -259,7 +256,7 @@ class StreamWriter:
             self._first_attempt.set()
             self._journal.finish(self._in_hand)
             self._leave_batch()
-            self._tell_unconfirmed("the client was closed")
+            self.confirmations.give_up("the client was closed")
             # Say so first and abandon second: whoever puts later, sweeps.
             self._ended = True
             self.sweep(buffers)
@@ -373,8 +370,8 @@ class StreamWriter:
             self.counts["batches"] += 1
             self.retrying_since_ns = 0
             self._backoff.succeeded()
-        if self._to_confirm:
-            self._confirm(connection)
+        if self.confirmations:
+            self.confirmations.fetch(connection)
         trims = self._trim.due(accepted, self._clock.monotonic_ns(), now_ms)
         if trims:
             connection.ask(trims)
@@ -399,38 +396,6 @@ class StreamWriter:
             self._journal.settled(outbox.prepared)
             outbox.abandon()
 
-    def confirm_later(self, level: ConfirmedLevel, tell: Callable[[str], None]) -> None:
-        """
-        Ask the server for `level` behind this batch, and call `tell` with what stands against it.
-
-        For receipts, on the writer's thread: `tell` gets an empty string if the level was given.
-        """
-        self._to_confirm.append((level, tell))
-
-    def _confirm(self, connection: BusConnection) -> None:
-        """Wait until the server has given the levels that were asked for in the batch."""
-        confirmer = self._confirmer
-        assert confirmer is not None  # noqa: S101 (who asks for a level has made one)
-        levels = tuple(dict.fromkeys(level for level, _ in self._to_confirm))
-        try:
-            commands = b"".join(confirmer.command(level) for level in levels)
-            answers = connection.confirm(commands, len(levels))
-        except Exception as error:
-            self._tell_unconfirmed(str(error))
-            raise
-        told, self._to_confirm = self._to_confirm, []
-        problems = {
-            level: confirmer.problem_of_any(level, of_each_server)
-            for level, of_each_server in zip(levels, zip(*answers, strict=True), strict=True)
-        }
-        for level, tell in told:
-            tell(problems[level])
-
-    def _tell_unconfirmed(self, reason: str) -> None:
-        told, self._to_confirm = self._to_confirm, []
-        for _, tell in told:
-            tell(reason)
-
     def _look(self, connection: BusConnection) -> None:
         """Find out about what was sent twice and refused, because its stream is past its IDs."""
         batch = self._in_flight
@@ -441,7 +406,7 @@ class StreamWriter:
         # Those that never were in their stream get new IDs.
         self._in_flight = never_there
         self._settle(present, accepted=True)
-        self._tell_unconfirmed(_MADE_ANEW)
+        self.confirmations.give_up(_MADE_ANEW)
         self._settle(unknown, accepted=None)
         self.counts["found_after_reconnect"] += len(present)
 
@@ -477,7 +442,7 @@ class StreamWriter:
             self.retrying_since_ns = 0
         self._settle(present, accepted=True)
         # What was written on the old connection cannot be asked about on the new one.
-        self._tell_unconfirmed(_MADE_ANEW)
+        self.confirmations.give_up(_MADE_ANEW)
         self.counts["found_after_reconnect"] += len(present)
         self.counts["resent"] += len(missing)
         self._on_settled()
