@@ -89,7 +89,7 @@ async def run_round(
 
 def scenarios(size: Size) -> Iterator[Scenario]:
     """Yield both event loops, with both kinds of handlers."""
-    seconds = size.pick(0.8, 0.4, 0.2)
+    seconds = size.pick(0.8, 0.25, 0.2)
     for loop_name in size.pick(("uvloop", "asyncio"), ("uvloop",), ("uvloop", "asyncio")):
         for work_us in (0.0, 20.0):
             yield Scenario(

@@ -19,9 +19,9 @@ from nautilus_enhanced.benchmarks.harness.statistics import Interval
 from nautilus_enhanced.benchmarks.harness.statistics import count_samples
 from nautilus_enhanced.benchmarks.harness.statistics import estimate
 from nautilus_enhanced.benchmarks.harness.statistics import is_noisy
-from nautilus_enhanced.benchmarks.harness.statistics import median_interval
 from nautilus_enhanced.benchmarks.harness.statistics import of_each_round
 from nautilus_enhanced.benchmarks.harness.statistics import ratio
+from nautilus_enhanced.benchmarks.harness.statistics import ratio_interval
 from nautilus_enhanced.benchmarks.harness.statistics import ratios_of_rounds
 
 
@@ -60,8 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Above 1 is in our favour: the median of the ratios of the rounds, or where there are
         samples, of the percentiles. None where a figure is zero.
     ratio_low, ratio_high : float or None
-        Between these the median of such ratios is found with 90 % confidence (with four rounds or
-        fewer, the lowest and the highest of them).
+        Between these the median of such ratios is found with 90 % confidence.
     noisy : bool
         Whether that interval reaches more than 15 % from the ratio, or there are fewer than
         three rounds: too noisy to tell.
@@ -156,7 +155,7 @@ def _row_of(
     measured = ratio(better, enhanced, stock)
     if share is None and measured is not None and ratios:
         measured = statistics.median(ratios)
-    interval = None if measured is None else median_interval(ratios)
+    interval = None if measured is None else ratio_interval(ratios)
     arms = comparison.arms + ((metric.beyond,) if metric.beyond else ())
     return Row(
         benchmark=benchmark,

@@ -57,9 +57,10 @@ of the other pages and the ratios of the release.
   what holds up the sender is in them (coordinated omission).
 - **Ratios** are above 1 where the enhanced bus is better. A figure of a round is divided by that of
   the round beside it, and the ratio is the median of these; percentiles are of the samples of all
-  rounds, and so is their ratio. Behind a ratio stands where such ratios lie: between the k-th
-  lowest and the k-th highest of the rounds, which enclose their median with 90 % confidence
-  whatever the noise is like (with four rounds or fewer, the lowest and the highest).
+  rounds, and so is their ratio. Behind a ratio stands what holds the median of such ratios with
+  90 % confidence: the k-th lowest and the k-th highest of the rounds, whatever the noise is like.
+  Of four rounds or fewer these would be too sure; then it is as wide as Student's t makes it from
+  the range of the ratios, of three rounds twice as wide as that.
 - **Too noisy to tell** is a ratio whose interval reaches more than 15 % from it, or of fewer than
   three rounds.
 - **A regression** (`--compare FILE --fail-on-regression`) is a ratio whose whole interval is below
@@ -70,8 +71,8 @@ of the other pages and the ratios of the release.
   keeps the ratios of each release; `make test` runs `--quick` against it with a margin of 60 %,
   since its machine is another one.
 """
-# A machine with a higher load did something else.
-BUSY_LOAD: Final = 1.0
+# A machine on which more processors were busy did something else.
+BUSY_LOAD: Final = 0.5
 # A ratio that is closer to 1 is no difference to anyone.
 EQUAL: Final = 0.05
 # Of a benchmark with many more rows under one heading the highest and the lowest are shown.
@@ -129,7 +130,7 @@ def _runs(rows: Sequence[Row]) -> str:
         run = runs[at]
         parts.append(
             f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} of a {run['size']} run of "
-            f"{at}, load {run['load']} at its beginning."
+            f"{at}, with {run['load']} processors busy before it."
         )
     return f"{' '.join(filter(None, parts))}\n"
 

@@ -189,7 +189,9 @@ def test_what_is_of_another_run_is_named():
     ]
     latest = overview.render(rows).partition("## The latest run")[2].partition("##")[0]
     assert f"full run of {RUN['at']}" in latest
-    assert f"`serialize_cost` is of a full run of {at}, load 0.4 at its beginning" in latest
+    assert (
+        f"`serialize_cost` is of a full run of {at}, with 0.4 processors busy before it" in latest
+    )
 
 
 def test_how_far_an_earlier_run_agrees_is_told():

@@ -33,12 +33,14 @@ def rows(metric, found, **comparison):
 
 
 def test_a_row_is_of_medians_and_its_ratio_of_neighbours():
-    found = {"enhanced": observed([1.0, 2.0, 4.0]), "stock": observed([3.0, 6.0, 16.0])}
-    (row,) = rows(Metric(figure="f", unit="ms"), found, parameters={"n": 1})
+    ours, theirs = observed([1.0, 2.0, 4.0, 1.0, 8.0]), observed([3.0, 6.0, 16.0, 3.0, 24.0])
+    (row,) = rows(
+        Metric(figure="f", unit="ms"), {"enhanced": ours, "stock": theirs}, parameters={"n": 1}
+    )
     assert (row.name, row.topology, row.unit, row.better) == ("bench", "a to b", "ms", "lower")
     assert (row.enhanced, row.stock, row.ratio_to_stock) == (2.0, 6.0, 3.0)
     assert (row.ratio_low, row.ratio_high, row.noisy) == (3.0, 4.0, True)
-    assert (row.rounds, row.verified, row.parameters) == (3, True, {"n": 1})
+    assert (row.rounds, row.verified, row.parameters) == (5, True, {"n": 1})
     assert row.run == {"size": "tiny"}
     assert row.held
 

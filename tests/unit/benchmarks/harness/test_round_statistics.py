@@ -17,6 +17,7 @@ from nautilus_enhanced.benchmarks.harness.statistics import median_interval
 from nautilus_enhanced.benchmarks.harness.statistics import of_each_round
 from nautilus_enhanced.benchmarks.harness.statistics import percentile
 from nautilus_enhanced.benchmarks.harness.statistics import ratio
+from nautilus_enhanced.benchmarks.harness.statistics import ratio_interval
 from nautilus_enhanced.benchmarks.harness.statistics import ratios_of_rounds
 
 
@@ -73,7 +74,7 @@ def test_an_interval_is_as_sure_as_it_says_and_no_wider(count):
     assert coverage(count, depth + 1) < CONFIDENCE or depth + 1 >= count / 2
 
 
-def test_few_rounds_are_between_the_lowest_and_the_highest():
+def test_few_values_are_between_the_lowest_and_the_highest():
     assert median_interval([3.0, 1.0, 2.0]) == Interval(1.0, 3.0)
     assert median_interval([]) is None
 
@@ -85,6 +86,32 @@ def test_an_interval_holds_the_median_as_often_as_it_says():
         interval = median_interval([draw.lognormvariate(0.0, 1.0) for _ in range(7)])
         held += interval.low <= 1.0 <= interval.high
     assert held / 2_000 >= CONFIDENCE - 0.03
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 5])
+def test_what_is_said_of_a_ratio_holds_as_often_as_it_says_of_few_rounds_too(count):
+    draw = random.Random(count)
+    held = sum(
+        (found := ratio_interval([draw.lognormvariate(0.0, 0.2) for _ in range(count)])).low
+        <= 1.0
+        <= found.high
+        for _ in range(4_000)
+    )
+    # Of five the lowest and the highest are surer than they have to be.
+    assert CONFIDENCE - 0.02 <= held / 4_000 <= CONFIDENCE + 0.05
+
+
+@given(st.lists(st.floats(min_value=1e-3, max_value=1e3), min_size=1, max_size=12))
+def test_the_interval_of_ratios_is_never_narrower_and_the_same_either_way_round(ratios):
+    by_order, found = median_interval(ratios), ratio_interval(ratios)
+    assert 0.0 < found.low <= by_order.low * (1 + 1e-9)
+    assert found.high >= by_order.high * (1 - 1e-9)
+    other = ratio_interval([1 / one for one in ratios])
+    assert (1 / other.high, 1 / other.low) == pytest.approx((found.low, found.high))
+
+
+def test_without_ratios_nothing_is_said_of_them():
+    assert ratio_interval([]) is None
 
 
 def test_what_reaches_further_than_the_noise_is_noisy():
