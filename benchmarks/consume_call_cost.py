@@ -120,6 +120,7 @@ BENCHMARK = Benchmark(
     name="consume_call_cost",
     about=__doc__,
     scenarios=scenarios,
+    processes=3,
     curves=(
         Curve(
             title="What a call for new entries costs, by streams",

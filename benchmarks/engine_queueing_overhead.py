@@ -153,4 +153,6 @@ def scenarios(size: Size) -> Iterator[Scenario]:
             )
 
 
-BENCHMARK = Benchmark(name="engine_queueing_overhead", about=__doc__, scenarios=scenarios)
+BENCHMARK = Benchmark(
+    name="engine_queueing_overhead", about=__doc__, scenarios=scenarios, processes=5
+)

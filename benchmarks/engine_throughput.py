@@ -48,4 +48,4 @@ def scenarios(size: Size) -> Iterator[Scenario]:
             )
 
 
-BENCHMARK = Benchmark(name="engine_throughput", about=__doc__, scenarios=scenarios)
+BENCHMARK = Benchmark(name="engine_throughput", about=__doc__, scenarios=scenarios, processes=5)

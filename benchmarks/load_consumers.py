@@ -150,7 +150,7 @@ def scenarios(size: Size) -> Iterator[Scenario]:
                     )
                 ],
                 metrics=[Metric(figure="rate", unit="msg/s", better="higher")],
-                rounds=size.pick(5, 2, 1),
+                rounds=size.pick(6, 2, 1),
                 warm_up=False,
             )
 
@@ -159,6 +159,7 @@ BENCHMARK = Benchmark(
     name="load_consumers",
     about=__doc__,
     scenarios=scenarios,
+    processes=3,
     curves=(
         Curve(
             title="Messages a second, by consumers of a group",

@@ -68,6 +68,7 @@ BENCHMARK = Benchmark(
     name="load_rate",
     about=__doc__,
     scenarios=scenarios,
+    processes=3,
     curves=(
         Curve(
             title="How late an order event is seen, by the rate of quotes",

@@ -206,6 +206,7 @@ BENCHMARK = Benchmark(
     name="load_subscriptions",
     about=__doc__,
     scenarios=scenarios,
+    processes=3,
     curves=(
         Curve(
             title="Messages a second, by subscriptions",

@@ -114,6 +114,7 @@ BENCHMARK = Benchmark(
     name="pattern_match",
     about=__doc__,
     scenarios=scenarios,
+    processes=3,
     curves=(
         Curve(
             title="What a topic costs that was never asked for, by patterns",

@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from nautilus_enhanced.benchmarks.harness.model import Observation
 from nautilus_enhanced.benchmarks.harness.model import Size
+from nautilus_enhanced.benchmarks.harness.runner import Share
 from nautilus_enhanced.benchmarks.harness.runner import play
 
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nautilus_enhanced.benchmarks.harness.model import Benchmark
+    from nautilus_enhanced.benchmarks.harness.runner import Found
 
 
 # Each is a module beside this one. In the order of a message's way: into the node and through its
@@ -80,10 +83,46 @@ def chosen(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names)) or list(NAMES)
 
 
-def measure(name: str, size: str, run: Mapping[str, str]) -> dict[str, Any]:
-    """Play a benchmark, for a process of its own; return what JSON can tell."""
-    played = play(load(name), Size(size), run)
+def measure(
+    name: str,
+    size: str,
+    run: Mapping[str, str],
+    at: int = 0,
+    earlier: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """
+    Play a benchmark, or the share of one of the processes that it is for; for a process of its own.
+
+    Parameters
+    ----------
+    name : str
+        The benchmark.
+    size : str
+        How much is measured.
+    run : Mapping[str, str]
+        What the rows say about when and where that was.
+    at : int, default 0
+        Which of the benchmark's processes this is.
+    earlier : sequence of Mapping
+        What was ``found`` by the one before.
+
+    Returns
+    -------
+    dict[str, Any]
+        What JSON can tell: ``rows``, ``left_out``, whether it ``is_done``, and if it is not, what
+        was ``found``.
+    """
+    benchmark, of = load(name), Size(size)
+    share = Share(at, benchmark.processes_of(of))
+    played = play(benchmark, of, run, share, [_observed(found) for found in earlier])
+    is_done = at + 1 >= share.of
     return {
         "rows": msgspec.to_builtins(played.rows),
         "left_out": [{"what": one.what, "reason": one.reason} for one in played.left_out],
+        "is_done": is_done,
+        "found": [] if is_done else msgspec.to_builtins(played.found),
     }
+
+
+def _observed(found: Mapping[str, Any]) -> Found:
+    return {arm: [Observation(**one) for one in rounds] for arm, rounds in found.items()}

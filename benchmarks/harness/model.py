@@ -232,12 +232,21 @@ class Benchmark:
         server may be kept for all of them.
     curves : tuple[Curve, ...]
         Plots of its rows.
+    processes : int, default 1
+        How many processes share the rounds of a full run: more than one where a ratio depends on
+        the process, on where its objects lie and how it hashes, or on the server that it started.
+        Rounds of one process agree with each other then, and not with those of the next run.
     """
 
     name: str
     about: str
     scenarios: Callable[[Size], Iterator[Scenario | LeftOut]]
     curves: tuple[Curve, ...] = ()
+    processes: int = 1
+
+    def processes_of(self, size: Size) -> int:
+        """Return how many processes share the rounds of a run of this size."""
+        return self.processes if size is Size.FULL else 1
 
     @property
     def headline(self) -> str:
