@@ -19,6 +19,7 @@ from nautilus_enhanced.benchmarks.harness.statistics import Interval
 from nautilus_enhanced.benchmarks.harness.statistics import count_samples
 from nautilus_enhanced.benchmarks.harness.statistics import estimate
 from nautilus_enhanced.benchmarks.harness.statistics import is_noisy
+from nautilus_enhanced.benchmarks.harness.statistics import medians_of
 from nautilus_enhanced.benchmarks.harness.statistics import of_each_round
 from nautilus_enhanced.benchmarks.harness.statistics import ratio
 from nautilus_enhanced.benchmarks.harness.statistics import ratio_interval
@@ -120,13 +121,29 @@ def rows_of(
     scenario: Scenario,
     found: Mapping[str, Sequence[Observation]],
     run: Mapping[str, str],
+    shares: Sequence[int] = (),
 ) -> list[Row]:
-    """Return the rows of a scenario that was played, in the order of its comparisons."""
+    """
+    Return the rows of a scenario that was played, in the order of its comparisons.
+
+    Parameters
+    ----------
+    benchmark : str
+        The benchmark.
+    scenario : Scenario
+        What was played.
+    found : Mapping[str, Sequence[Observation]]
+        What each arm found, round by round.
+    run : Mapping[str, str]
+        What the rows say about when and where that was.
+    shares : sequence of int, optional
+        How many of the rounds each of several processes had, in their order.
+    """
     return [
         row
         for comparison in scenario.comparisons
         for metric in (scenario.metrics if comparison.metrics is None else comparison.metrics)
-        if (row := _row_of(benchmark, comparison, metric, found, run)) is not None
+        if (row := _row_of(benchmark, comparison, metric, found, run, shares=shares)) is not None
     ]
 
 
@@ -136,6 +153,8 @@ def _row_of(
     metric: Metric,
     found: Mapping[str, Sequence[Observation]],
     run: Mapping[str, str],
+    *,
+    shares: Sequence[int],
 ) -> Row | None:
     ours = _figures(metric, found, comparison.enhanced, is_ours=True)
     theirs = _figures(metric, found, comparison.stock)
@@ -155,7 +174,7 @@ def _row_of(
     measured = ratio(better, enhanced, stock)
     if share is None and measured is not None and ratios:
         measured = statistics.median(ratios)
-    interval = None if measured is None else ratio_interval(ratios)
+    interval = None if measured is None else ratio_interval(medians_of(ratios, shares))
     arms = comparison.arms + ((metric.beyond,) if metric.beyond else ())
     return Row(
         benchmark=benchmark,

@@ -82,7 +82,8 @@ def play(
         here = interleave(scenario, share.of_rounds(scenario.rounds))
         found = {name: [*before.get(name, ()), *seen] for name, seen in here.items()}
         played.found.append(found)
-        played.rows.extend(rows_of(benchmark.name, scenario, found, run))
+        shares = [Share(at, share.of).of_rounds(scenario.rounds) for at in range(share.at + 1)]
+        played.rows.extend(rows_of(benchmark.name, scenario, found, run, shares))
     return played
 
 

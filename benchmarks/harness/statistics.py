@@ -15,6 +15,7 @@ import statistics
 from collections.abc import Iterable
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 from typing import Final
 
@@ -155,6 +156,24 @@ def ratio_interval(ratios: Sequence[float]) -> Interval | None:
     middle = math.sqrt(found.low * found.high)
     reach = (found.high / found.low) ** (times_wider / 2)
     return Interval(middle / reach, middle * reach)
+
+
+def medians_of(ratios: Sequence[float], shares: Sequence[int]) -> Sequence[float]:
+    """
+    Return the median ratio of each process, in whose rounds they are more alike than in others'.
+
+    Parameters
+    ----------
+    ratios : sequence of float
+        The ratios of rounds, in order.
+    shares : sequence of int
+        How many rounds each process had. Where one had all, or a round has no ratio, all ratios are
+        returned as they are.
+    """
+    if len(shares) <= 1 or sum(shares) != len(ratios):
+        return ratios
+    left = iter(ratios)
+    return [statistics.median(islice(left, share)) for share in shares if share]
 
 
 def coverage(count: int, depth: int) -> float:

@@ -52,7 +52,7 @@ of the other pages and the ratios of the release.
 - **Turns.** The sides take turns (A B A B ...) after a round to warm up, in one process each for a
   benchmark; where an arm needs an interpreter of its own it has a process of its own. Where a ratio
   depends on the process, as those of a cost of less than a microsecond do, or on the server that it
-  started, several processes share the rounds of a full run.
+  started, several processes share the rounds of a full run, and each counts as one round below.
 - **Checked.** Each round looks at its own result: all arrived, in order and as it was sent. What is
   not so is marked, and the command exits with 1.
 - **Latencies** count from when something was due, not from when the sender got round to it, so that

@@ -15,6 +15,7 @@ from nautilus_enhanced.benchmarks.harness.rows import decode_rows
 from nautilus_enhanced.benchmarks.harness.rows import encode_rows
 from nautilus_enhanced.benchmarks.harness.rows import rows_of
 from nautilus_enhanced.benchmarks.harness.runner import play
+from nautilus_enhanced.benchmarks.harness.statistics import ratio_interval
 from nautilus_enhanced.benchmarks.harness.table import render
 
 
@@ -43,6 +44,27 @@ def test_a_row_is_of_medians_and_its_ratio_of_neighbours():
     assert (row.rounds, row.verified, row.parameters) == (5, True, {"n": 1})
     assert row.run == {"size": "tiny"}
     assert row.held
+
+
+def test_rounds_of_one_process_count_as_one_for_how_sure_a_ratio_is():
+    # Each process is sure of itself, and they do not agree.
+    ratios = [2.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.5, 2.5, 2.5]
+    found = {"enhanced": observed([1.0] * 9), "stock": observed(ratios)}
+    scenario = Scenario(
+        arms={},
+        comparisons=[Comparison(topology="a to b")],
+        metrics=[Metric(figure="f", unit="ms")],
+        rounds=9,
+    )
+    (alone,) = rows_of("bench", scenario, found, {}, [9])
+    (shared,) = rows_of("bench", scenario, found, {}, [3, 3, 3])
+    of_three = ratio_interval([2.0, 3.0, 2.5])
+    assert (alone.ratio_low, alone.ratio_high) == (2.0, 3.0)
+    assert shared.interval == of_three
+    assert shared.ratio_to_stock == alone.ratio_to_stock == 2.5
+    # A round that found nothing belongs to nobody knows which process.
+    (lost,) = rows_of("bench", scenario, found, {}, [3, 3, 4])
+    assert lost.interval == alone.interval
 
 
 def test_two_rounds_do_not_say_how_noisy_they_are():
