@@ -342,5 +342,12 @@ GOALS = {
             bound=0.3,
             at="most",
         ),
+        Goal(
+            what="the same, a tick of Interactive Brokers",
+            row="adapter_overhead excess",
+            where={"message": "a tick of Interactive Brokers", "looks": "every 16th"},
+            bound=0.3,
+            at="most",
+        ),
     ),
 }

@@ -124,10 +124,9 @@ def drawings(rows: Sequence[Row]) -> dict[str, str]:
 def _runs(rows: Sequence[Row]) -> str:
     """Return which run found most of the rows, and what is of another one."""
     runs = {row.run["at"]: row.run for row in rows}
-    counts = Counter(row.run["at"] for row in rows)
-    (most, _), *others = counts.most_common()
+    most, *others = _times_of_runs(rows)
     parts = [f"{machine.sentence(runs[most])}.", _caution(runs[most])]
-    for at, _ in others:
+    for at in others:
         names = dict.fromkeys(f"`{row.benchmark}`" for row in rows if row.run["at"] == at)
         run = runs[at]
         parts.append(
@@ -137,15 +136,20 @@ def _runs(rows: Sequence[Row]) -> str:
     return f"{' '.join(filter(None, parts))}\n"
 
 
+def _times_of_runs(rows: Sequence[Row]) -> list[str]:
+    """Return when the rows' runs were, that of most rows first."""
+    return [at for at, _ in Counter(row.run["at"] for row in rows).most_common()]
+
+
 def _agreement(before: Sequence[Row], rows: Sequence[Row]) -> str:
     if not before:
         return ""
     found = agreement(before, rows)
     lines = [
-        f"A full run before it, of {before[0].run['at']}, has {found.count:,} ratios in common "
-        f"with it: {found.same:,} differ by 15 % at most, {found.noisy:,} by more and were too "
-        f"noisy to tell, as one of the runs said, and {len(found.apart):,} by more without a word "
-        f"of that{':' if found.apart else '.'}\n",
+        f"A full run before it, of {' and '.join(_times_of_runs(before))}, has {found.count:,} "
+        f"ratios in common with it: {found.same:,} differ by 15 % at most, {found.noisy:,} by more "
+        f"and were too noisy to tell, as one of the runs said, and {len(found.apart):,} by more "
+        f"without a word of that{':' if found.apart else '.'}\n",
         *(
             f"- {after.key}: {ratio_text(earlier)}, then {ratio_text(after)}, of "
             f"{after.rounds} rounds"
