@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-# A benchmark that takes longer than so many seconds hangs: the longest takes a part of it.
+# A process of a benchmark that takes longer than so many seconds hangs: the longest takes a part.
 LIMITS_S: Final = {Size.FULL: 600.0, Size.QUICK: 180.0, Size.TINY: 120.0}
 
 
