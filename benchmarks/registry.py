@@ -112,9 +112,9 @@ def measure(
         What JSON can tell: ``rows``, ``left_out``, whether it ``is_done``, and if it is not, what
         was ``found``.
     """
-    benchmark, of = load(name), Size(size)
-    share = Share(at, benchmark.processes_of(of))
-    played = play(benchmark, of, run, share, [_observed(found) for found in earlier])
+    benchmark, how_much = load(name), Size(size)
+    share = Share(at, benchmark.processes_of(how_much))
+    played = play(benchmark, how_much, run, share, [_observed(found) for found in earlier])
     is_done = at + 1 >= share.of
     return {
         "rows": msgspec.to_builtins(played.rows),
